@@ -1,0 +1,52 @@
+//! Blockhouse: a self-hosted runner for meshStack.
+//!
+//! It claims building-block runs, executes each one's implementation type as a WASI component within walls, and reports back.
+//!
+//! # Layers
+//!
+//! A module imports what is in a lower layer or left of an arrow before it (`⇄`: both ways), nothing above and nothing beside
+//! it. Unit tests may import what is beside them. `tests/hygiene` reads both tables and checks every file.
+//!
+//! | layer | modules | may not import |
+//! |---|---|---|
+//! | L0 vocabulary | `digest`, `excerpt`, `outcome`, `run` → `timeline` | `tokio`, `tokio_util`, `tracing` |
+//! | L1 mechanisms | `backoff`, `shutdown`, `telemetry` → `os` | `run`, `timeline`, `outcome` except `outcome::AbortReason` |
+//! | L2 outside | `keygen`, `meshstack`, `unseal` → `journal` | `wasmtime`, `wasmtime_wasi` |
+//! | L3 walls | `sandbox` ⇄ `capability` | `keygen`, `meshstack`, `journal`, `unseal` |
+//! | L4 way of a run | `poll` → `admit` → `prepare` → `execute` | `config`, `daemon` |
+//! | L4 sink | `report` | `config`, `daemon` |
+//! | L5 whole | `admin`, `config`, `embedded` → `daemon` | – |
+//! | L6 entry | `cli` → `main` | – |
+//!
+//! | only in | may be used |
+//! |---|---|
+//! | `capability`, `sandbox` | `wasmtime`, `wasmtime_wasi` |
+//! | `meshstack` | `reqwest`, `hyper::client`, `hyper_util::client` |
+//! | `os` | `unsafe`, `libc`, `rustix`, `windows_service`, `windows_sys` |
+//! | `os`, `cli::daemon` (tests aside) | `cfg(unix)`, `cfg(windows)`, `cfg(target_os)` |
+//! | – | `process::Command`, `tokio::process` |
+//!
+//! What the rows are for:
+//!
+//! * **L0** is plain data. Secrets in it are `secrecy`'s types, and tests that need a clock pause tokio's, so that there is
+//!   neither a module for secrets nor one for time. `timeline` is what a run has told so far, `excerpt` what is kept of long text.
+//! * **L1** knows no runs; `shutdown` hands out the reason of an abort. Nothing starts a process yet, so that `os` is all
+//!   there is of the operating system.
+//! * **L2** ends where a document, a secret or a journal is readable. `journal` keeps the bodies that `meshstack` still has to be
+//!   sent, and `keygen` makes what `unseal` opens.
+//! * **L3** can't reach our credentials, the private key or the journal, so that a component can't either. The two modules are one
+//!   wall: `capability` has an interface per file, `sandbox` the state that they work on.
+//! * **L4** is a run's way; a stage sees those before it. `report` and the stages don't know each other: `daemon` joins them.
+//! * **L5**: `embedded` is up here because only `daemon` chooses components. The one flag in `cli::daemon` for Windows starts
+//!   the program as a service.
+//! * **Not there yet**: `process` and `redact` in L1, `terraform`, `git` and `registry` in L2, each with what needs it first.
+
+pub mod backoff;
+pub mod digest;
+pub mod excerpt;
+pub mod os;
+pub mod outcome;
+pub mod run;
+pub mod shutdown;
+pub mod telemetry;
+pub mod timeline;

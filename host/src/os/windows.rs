@@ -1,0 +1,84 @@
+//! Windows.
+
+use super::Platform;
+use std::fs::{File, OpenOptions};
+use std::io;
+use std::path::Path;
+use tokio::signal::windows::{
+    CtrlBreak, CtrlC, CtrlClose, CtrlShutdown, ctrl_break, ctrl_c, ctrl_close, ctrl_shutdown,
+};
+
+/// The ways in which the system or a person tells us to stop: Ctrl-C, Ctrl-Break, closing the console, shutting down.
+///
+/// The stop of a Windows service comes by its control handler, see `service`.
+#[derive(Debug)]
+pub struct StopSignals {
+    interrupt: CtrlC,
+    terminate: CtrlBreak,
+    close: CtrlClose,
+    shutdown: CtrlShutdown,
+}
+
+impl StopSignals {
+    /// From now on the signals no longer end the process. Must be called in a tokio runtime.
+    ///
+    /// # Errors
+    /// If the system refuses the handlers.
+    pub fn listen() -> io::Result<Self> {
+        Ok(Self {
+            interrupt: ctrl_c()?,
+            terminate: ctrl_break()?,
+            close: ctrl_close()?,
+            shutdown: ctrl_shutdown()?,
+        })
+    }
+
+    /// Waits for the next one and tells its name.
+    pub async fn next(&mut self) -> &'static str {
+        tokio::select! {
+            _ = self.interrupt.recv() => "Ctrl-C",
+            _ = self.terminate.recv() => "Ctrl-Break",
+            _ = self.close.recv() => "console close",
+            _ = self.shutdown.recv() => "system shutdown",
+        }
+    }
+}
+
+/// Creates a directory and its parents. It inherits its parent's access list, as is usual below `%PROGRAMDATA%` and a
+/// user's profile.
+///
+/// # Errors
+/// If it can't be created; that it exists already is none.
+pub fn create_private_directory(path: &Path) -> io::Result<()> {
+    std::fs::create_dir_all(path)
+}
+
+/// Creates a file; one of that name must not exist. It inherits its directory's access list.
+///
+/// # Errors
+/// If it can't be created or exists.
+pub fn create_private_file(path: &Path) -> io::Result<File> {
+    OpenOptions::new().write(true).create_new(true).open(path)
+}
+
+/// NTFS journals the names of a directory itself; there is nothing to be asked for.
+///
+/// # Errors
+/// None.
+pub fn sync_directory(_path: &Path) -> io::Result<()> {
+    Ok(())
+}
+
+/// Windows has no modes: the file keeps the access list that it inherits from its directory.
+///
+/// # Errors
+/// None.
+pub fn set_mode(_file: &File, _mode: u32) -> io::Result<()> {
+    Ok(())
+}
+
+/// Where this process runs.
+#[must_use]
+pub fn platform() -> Platform {
+    Platform::Windows
+}

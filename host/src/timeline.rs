@@ -1,0 +1,460 @@
+//! The picture of a run that its user sees: steps, messages, logs and outputs.
+//!
+//! Plain state, changed by the component and read by the reporter. Every change raises [`Timeline::revision`], so that the
+//! reporter can ask for what is new.
+
+mod ending;
+mod output;
+
+pub use output::{InvalidOutput, Output, OutputContent, OutputKind};
+
+use crate::excerpt::{Excerpt, clip};
+use crate::outcome::{LimitHit, LimitName};
+use blockhouse_policy::Limits;
+use std::collections::BTreeMap;
+
+/// The longest step id. meshStack's own have up to 24 characters (`gh-workflow-job-<id>`).
+const STEP_ID_MAX: usize = 64;
+
+/// The longest display name of a step or key of an output. Against filling the panel and the database.
+const NAME_MAX: usize = 256;
+
+/// The steps of a run and what is known of each.
+#[derive(Debug)]
+pub struct Timeline {
+    steps: Vec<Step>,
+    summary: Option<String>,
+    revision: u64,
+    limits: Limits,
+    log_written: u64,
+    outputs_bytes: usize,
+}
+
+/// One step of the timeline.
+#[derive(Debug)]
+pub struct Step {
+    id: String,
+    display_name: String,
+    status: StepStatus,
+    user_message: Option<String>,
+    log: Excerpt,
+    outputs: BTreeMap<String, Output>,
+    revision: u64,
+}
+
+/// How far a step has got.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum StepStatus {
+    /// It ended badly.
+    Failed,
+    /// It is being worked on.
+    InProgress,
+    /// It has not begun.
+    Pending,
+    /// It ended well.
+    Succeeded,
+}
+
+impl StepStatus {
+    fn is_open(self) -> bool {
+        matches!(self, Self::InProgress | Self::Pending)
+    }
+}
+
+/// Why a step did not take a change.
+#[derive(Debug, PartialEq, Eq, thiserror::Error)]
+pub enum StepError {
+    /// It has succeeded or failed already.
+    #[error("the step has ended")]
+    Ended,
+    /// The output does not have its type's form.
+    #[error(transparent)]
+    InvalidOutput(#[from] InvalidOutput),
+    /// A limit was hit; the run must end.
+    #[error("{0}")]
+    Limit(LimitHit),
+    /// It was not started yet.
+    #[error("the step was not started")]
+    NotStarted,
+}
+
+/// Why a step can't be declared.
+#[derive(Debug, PartialEq, Eq, thiserror::Error)]
+pub enum DeclareError {
+    /// Its id has the wrong form.
+    #[error("a step's id must have 1 to {STEP_ID_MAX} letters, digits, `-`, `_` or `.`")]
+    InvalidId,
+    /// A limit was hit; the run must end.
+    #[error("{0}")]
+    Limit(LimitHit),
+}
+
+/// A step's place in the timeline; steps are never removed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct StepIndex(usize);
+
+/// What has changed since a revision.
+#[derive(Clone, Debug)]
+pub struct Changes {
+    /// The revision that these changes lead to.
+    pub revision: u64,
+    /// The run's summary, if there is one (also when it did not change).
+    pub summary: Option<String>,
+    /// The changed steps, in the order of the timeline, each whole.
+    pub steps: Vec<StepReport>,
+}
+
+/// All that is known of a step.
+#[derive(Clone, Debug)]
+pub struct StepReport {
+    /// Identifies the step within its run.
+    pub id: String,
+    /// What the user reads.
+    pub display_name: String,
+    /// How far it has got.
+    pub status: StepStatus,
+    /// For the application team.
+    pub user_message: Option<String>,
+    /// The step's whole log so far.
+    pub log: Option<String>,
+    /// The outputs by key.
+    pub outputs: BTreeMap<String, Output>,
+}
+
+impl Timeline {
+    /// An empty timeline that keeps to `limits`.
+    #[must_use]
+    pub fn new(limits: &Limits) -> Self {
+        Self {
+            steps: Vec::new(),
+            summary: None,
+            revision: 0,
+            limits: limits.clone(),
+            log_written: 0,
+            outputs_bytes: 0,
+        }
+    }
+
+    /// Keeps to other limits from now on; steps that exist keep the length of their logs.
+    pub fn limit(&mut self, limits: &Limits) {
+        self.limits = limits.clone();
+    }
+
+    /// Counts the changes.
+    #[must_use]
+    pub fn revision(&self) -> u64 {
+        self.revision
+    }
+
+    /// Adds a step, or finds the one that has this id.
+    ///
+    /// # Errors
+    /// [`DeclareError`] if the id has the wrong form or there are too many steps.
+    pub fn declare(&mut self, id: &str, display_name: &str) -> Result<StepIndex, DeclareError> {
+        if let Some(index) = self.steps.iter().position(|step| step.id == id) {
+            return Ok(StepIndex(index));
+        }
+        let plain = |b: u8| b.is_ascii_alphanumeric() || matches!(b, b'-' | b'_' | b'.');
+        if id.is_empty() || id.len() > STEP_ID_MAX || !id.bytes().all(plain) {
+            return Err(DeclareError::InvalidId);
+        }
+        if self.steps.len() >= self.limits.steps {
+            let allowed = as_u64(self.limits.steps);
+            let hit =
+                LimitHit { limit: LimitName::Steps, used: allowed.saturating_add(1), allowed };
+            return Err(DeclareError::Limit(hit));
+        }
+        Ok(self.push(id, display_name))
+    }
+
+    /// One line for the whole run.
+    pub fn summarize(&mut self, text: &str) {
+        self.summary = Some(clip(text, self.limits.message_bytes));
+        self.revision += 1;
+    }
+
+    /// The step is being worked on.
+    ///
+    /// # Errors
+    /// [`StepError::Ended`] if it has ended.
+    pub fn start(&mut self, index: StepIndex) -> Result<(), StepError> {
+        self.change(index, |step| match step.status {
+            StepStatus::Pending => {
+                step.status = StepStatus::InProgress;
+                Ok(())
+            }
+            StepStatus::InProgress => Ok(()),
+            StepStatus::Failed | StepStatus::Succeeded => Err(StepError::Ended),
+        })
+    }
+
+    /// Appends lines to the step's log.
+    ///
+    /// # Errors
+    /// [`StepError`] if it is not running or the run has written too much.
+    pub fn log(&mut self, index: StepIndex, text: &str) -> Result<(), StepError> {
+        self.charge_log(text.len())?;
+        self.change(index, |step| {
+            step.must_run()?;
+            step.log.push_line(text);
+            Ok(())
+        })
+    }
+
+    /// Appends what the component wrote to its standard streams to the step that is running; without one, to the last.
+    ///
+    /// # Errors
+    /// The limit on log output, if it is exceeded.
+    pub fn write(&mut self, bytes: &[u8]) -> Result<(), LimitHit> {
+        self.charge_log(bytes.len())?;
+        let running = self.steps.iter().position(|step| step.status == StepStatus::InProgress);
+        if let Some(step) = match running {
+            Some(index) => self.steps.get_mut(index),
+            None => self.steps.last_mut(),
+        } {
+            step.log.push_bytes(bytes);
+            self.revision += 1;
+            step.revision = self.revision;
+        }
+        Ok(())
+    }
+
+    /// Replaces the step's user message.
+    ///
+    /// # Errors
+    /// [`StepError`] if it is not running.
+    pub fn tell(&mut self, index: StepIndex, text: &str) -> Result<(), StepError> {
+        let text = clip(text, self.limits.message_bytes);
+        self.change(index, |step| {
+            step.must_run()?;
+            step.user_message = Some(text);
+            Ok(())
+        })
+    }
+
+    /// Sets an output.
+    ///
+    /// # Errors
+    /// [`StepError`] if the step is not running, or the outputs are too large.
+    pub fn output(&mut self, index: StepIndex, key: &str, output: Output) -> Result<(), StepError> {
+        if key.is_empty() || key.len() > NAME_MAX || key.chars().any(char::is_control) {
+            return Err(InvalidOutput::Key.into());
+        }
+        let size = key.len() + output.size();
+        let replaced = self.steps.get(index.0).and_then(|step| step.outputs.get(key));
+        let replaced = replaced.map_or(0, |old| key.len() + old.size());
+        let total = self.outputs_bytes.saturating_sub(replaced).saturating_add(size);
+        if total > self.limits.outputs_bytes {
+            let allowed = as_u64(self.limits.outputs_bytes);
+            let hit = LimitHit { limit: LimitName::Outputs, used: as_u64(total), allowed };
+            return Err(StepError::Limit(hit));
+        }
+        self.change(index, |step| {
+            step.must_run()?;
+            step.outputs.insert(key.to_owned(), output);
+            Ok(())
+        })?;
+        self.outputs_bytes = total;
+        Ok(())
+    }
+
+    /// The step has ended well.
+    ///
+    /// # Errors
+    /// [`StepError`] if it is not running.
+    pub fn succeed(&mut self, index: StepIndex) -> Result<(), StepError> {
+        self.change(index, |step| {
+            step.must_run()?;
+            step.status = StepStatus::Succeeded;
+            Ok(())
+        })
+    }
+
+    /// The step has ended badly.
+    ///
+    /// # Errors
+    /// [`StepError`] if it is not running.
+    pub fn fail(&mut self, index: StepIndex, message: &str) -> Result<(), StepError> {
+        let message = clip(message, self.limits.message_bytes);
+        self.change(index, |step| {
+            step.must_run()?;
+            step.user_message = Some(message);
+            step.status = StepStatus::Failed;
+            Ok(())
+        })
+    }
+
+    /// What has changed since `revision` (0: everything).
+    #[must_use]
+    pub fn changes_since(&self, revision: u64) -> Changes {
+        let steps = self.steps.iter().filter(|step| step.revision > revision);
+        Changes {
+            revision: self.revision,
+            summary: self.summary.clone(),
+            steps: steps.map(Step::report).collect(),
+        }
+    }
+
+    /// The id and name of each step, in order.
+    pub fn declarations(&self) -> impl Iterator<Item = (&str, &str)> {
+        self.steps.iter().map(|step| (step.id.as_str(), step.display_name.as_str()))
+    }
+
+    /// The id, name and status of each step, in order.
+    pub fn outline(&self) -> impl Iterator<Item = (&str, &str, StepStatus)> {
+        self.steps.iter().map(|step| (step.id.as_str(), step.display_name.as_str(), step.status))
+    }
+
+    fn push(&mut self, id: &str, display_name: &str) -> StepIndex {
+        self.revision += 1;
+        self.steps.push(Step {
+            id: id.to_owned(),
+            display_name: clip(display_name, NAME_MAX),
+            status: StepStatus::Pending,
+            user_message: None,
+            log: Excerpt::new(self.limits.log_kept_bytes),
+            outputs: BTreeMap::new(),
+            revision: self.revision,
+        });
+        StepIndex(self.steps.len() - 1)
+    }
+
+    fn change(
+        &mut self,
+        index: StepIndex,
+        change: impl FnOnce(&mut Step) -> Result<(), StepError>,
+    ) -> Result<(), StepError> {
+        // An index comes from `declare` of the same timeline, and steps are never removed.
+        let Some(step) = self.steps.get_mut(index.0) else { return Err(StepError::NotStarted) };
+        change(step)?;
+        self.revision += 1;
+        step.revision = self.revision;
+        Ok(())
+    }
+
+    fn charge_log(&mut self, bytes: usize) -> Result<(), LimitHit> {
+        let allowed = self.limits.log_total_bytes;
+        self.log_written = self.log_written.saturating_add(as_u64(bytes));
+        if self.log_written > allowed {
+            return Err(LimitHit { limit: LimitName::Log, used: self.log_written, allowed });
+        }
+        Ok(())
+    }
+}
+
+impl From<LimitHit> for StepError {
+    fn from(hit: LimitHit) -> Self {
+        Self::Limit(hit)
+    }
+}
+
+impl Step {
+    fn must_run(&self) -> Result<(), StepError> {
+        match self.status {
+            StepStatus::InProgress => Ok(()),
+            StepStatus::Pending => Err(StepError::NotStarted),
+            StepStatus::Failed | StepStatus::Succeeded => Err(StepError::Ended),
+        }
+    }
+
+    fn report(&self) -> StepReport {
+        StepReport {
+            id: self.id.clone(),
+            display_name: self.display_name.clone(),
+            status: self.status,
+            user_message: self.user_message.clone(),
+            log: (!self.log.is_empty()).then(|| self.log.render()),
+            outputs: self.outputs.clone(),
+        }
+    }
+}
+
+fn as_u64(size: usize) -> u64 {
+    u64::try_from(size).unwrap_or(u64::MAX)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn timeline() -> Timeline {
+        Timeline::new(&Limits {
+            steps: 2,
+            outputs_bytes: 20,
+            log_total_bytes: 10,
+            ..Limits::default()
+        })
+    }
+
+    #[test]
+    fn declaring_an_id_again_finds_the_same_step() {
+        let mut timeline = timeline();
+        let first = timeline.declare("one", "One").unwrap();
+        assert_eq!(timeline.declare("one", "Other"), Ok(first));
+        assert_eq!(timeline.declarations().collect::<Vec<_>>(), [("one", "One")]);
+    }
+
+    #[test]
+    fn step_ids_that_could_break_a_dashboard_are_not_taken() {
+        for id in ["", "a b", "ä", "a/b", "a\n", &"x".repeat(65)] {
+            assert_eq!(timeline().declare(id, "x"), Err(DeclareError::InvalidId), "{id:?}");
+        }
+    }
+
+    #[test]
+    fn one_step_too_many_hits_the_limit() {
+        let mut timeline = timeline();
+        timeline.declare("1", "").unwrap();
+        timeline.declare("2", "").unwrap();
+        assert!(matches!(timeline.declare("3", ""), Err(DeclareError::Limit(_))));
+    }
+
+    #[test]
+    fn a_step_takes_changes_only_while_it_runs() {
+        let mut timeline = timeline();
+        let step = timeline.declare("one", "One").unwrap();
+        assert_eq!(timeline.log(step, "x"), Err(StepError::NotStarted));
+        timeline.start(step).unwrap();
+        timeline.log(step, "x").unwrap();
+        timeline.succeed(step).unwrap();
+        assert_eq!(timeline.tell(step, "x"), Err(StepError::Ended));
+        assert_eq!(timeline.start(step), Err(StepError::Ended));
+        assert_eq!(timeline.fail(step, "x"), Err(StepError::Ended));
+    }
+
+    #[test]
+    fn log_output_is_limited_over_all_steps_and_streams() {
+        let mut timeline = timeline();
+        let step = timeline.declare("one", "One").unwrap();
+        timeline.start(step).unwrap();
+        timeline.log(step, "12345").unwrap();
+        timeline.write(b"12345").unwrap();
+        assert!(matches!(timeline.log(step, "1"), Err(StepError::Limit(_))));
+        assert!(timeline.write(b"1").is_err());
+    }
+
+    #[test]
+    fn outputs_are_limited_in_sum_and_a_replaced_one_counts_once() {
+        let mut timeline = timeline();
+        let step = timeline.declare("one", "One").unwrap();
+        timeline.start(step).unwrap();
+        let text = |text: &str| Output::text(OutputKind::String, text, false).unwrap();
+        for _ in 0..5 {
+            timeline.output(step, "key", text("1234567890")).unwrap();
+        }
+        assert!(matches!(timeline.output(step, "k2", text("12345")), Err(StepError::Limit(_))));
+    }
+
+    #[test]
+    fn only_changed_steps_are_told() {
+        let mut timeline = timeline();
+        let one = timeline.declare("one", "One").unwrap();
+        timeline.declare("two", "Two").unwrap();
+        let seen = timeline.changes_since(0);
+        assert_eq!(seen.steps.len(), 2);
+        timeline.start(one).unwrap();
+        let new = timeline.changes_since(seen.revision);
+        assert_eq!(new.steps.iter().map(|s| s.id.as_str()).collect::<Vec<_>>(), ["one"]);
+        assert!(timeline.changes_since(new.revision).steps.is_empty());
+    }
+}
