@@ -44,6 +44,7 @@
 pub mod backoff;
 pub mod digest;
 pub mod excerpt;
+pub mod meshstack;
 pub mod os;
 pub mod outcome;
 pub mod run;
