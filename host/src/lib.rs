@@ -44,6 +44,7 @@
 pub mod backoff;
 pub mod digest;
 pub mod excerpt;
+pub mod keygen;
 pub mod meshstack;
 pub mod os;
 pub mod outcome;
@@ -51,3 +52,4 @@ pub mod run;
 pub mod shutdown;
 pub mod telemetry;
 pub mod timeline;
+pub mod unseal;
