@@ -44,6 +44,7 @@
 pub mod backoff;
 pub mod digest;
 pub mod excerpt;
+pub mod journal;
 pub mod keygen;
 pub mod meshstack;
 pub mod os;

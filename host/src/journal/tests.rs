@@ -1,0 +1,199 @@
+use super::*;
+use crate::meshstack::wire::RunStatus;
+use secrecy::{ExposeSecret as _, SecretString};
+use std::sync::LazyLock;
+
+static KEY: LazyLock<PrivateKey> = LazyLock::new(|| {
+    let pem = include_str!("../../../tests/fixtures/sealed/TEST-ONLY-runner-pkcs8.pem");
+    PrivateKey::from_pem(&SecretString::from(pem)).unwrap()
+});
+
+fn open(directory: &Path) -> (Journal, Found) {
+    Journal::open(directory, &KEY).unwrap()
+}
+
+fn id(name: &str) -> RunId {
+    RunId::parse(name).unwrap()
+}
+
+fn update(summary: &str) -> Update {
+    Update {
+        status: RunStatus::Succeeded,
+        summary: Some(summary.to_owned()),
+        steps: Vec::new(),
+        artifact: None,
+        changes_detected: None,
+    }
+}
+
+fn files(directory: &Path) -> Vec<PathBuf> {
+    let segments = segments_in(&directory.join("journal")).unwrap();
+    segments.into_iter().map(|(_, path)| path).collect()
+}
+
+/// What is left over, as `id: claim, summary of the end`.
+fn left_over(found: &Found) -> Vec<String> {
+    let describe = |run: &LeftOver| {
+        let end = run.end.as_ref().and_then(|update| update.summary.as_deref()).unwrap_or("-");
+        format!("{}: {}, {end}", run.journal.run, run.claim.expose_secret())
+    };
+    found.runs.iter().map(describe).collect()
+}
+
+#[tokio::test]
+async fn a_restart_finds_every_run_that_is_not_settled() {
+    let directory = tempfile::tempdir().unwrap();
+    let (journal, found) = open(directory.path());
+    assert!(found.runs.is_empty());
+    for name in ["a", "b", "c"] {
+        journal.of(id(name)).claim(name).await.unwrap();
+    }
+    journal.of(id("b")).end(update("done")).await.unwrap();
+    journal.of(id("c")).end(update("done")).await.unwrap();
+    journal.of(id("c")).settle();
+    drop(journal);
+
+    let (journal, found) = open(directory.path());
+    assert_eq!(left_over(&found), ["a: a, -", "b: b, done"]);
+    for run in found.runs {
+        run.journal.settle();
+    }
+    drop(journal);
+    let (_journal, found) = open(directory.path());
+    assert!(found.runs.is_empty() && found.unreadable.is_empty());
+    assert_eq!(files(directory.path()).len(), 1, "settled segments are removed");
+}
+
+#[tokio::test]
+async fn the_newest_steps_are_found() {
+    let directory = tempfile::tempdir().unwrap();
+    let (journal, _) = open(directory.path());
+    let run = journal.of(id("a"));
+    run.claim("{}").await.unwrap();
+    let step = |status| Step {
+        id: "s".to_owned(),
+        display_name: None,
+        status,
+        user_message: None,
+        system_message: None,
+        outputs: std::collections::BTreeMap::new(),
+    };
+    use crate::meshstack::wire::StepStatus::{InProgress, Succeeded};
+    run.steps(vec![step(InProgress)]).await.unwrap();
+    run.steps(vec![step(Succeeded)]).await.unwrap();
+    drop((journal, run));
+    let (_journal, found) = open(directory.path());
+    assert_eq!(found.runs[0].steps, [step(Succeeded)]);
+}
+
+#[tokio::test]
+async fn a_crash_in_mid_write_costs_only_what_was_not_acknowledged() {
+    let directory = tempfile::tempdir().unwrap();
+    let (journal, _) = open(directory.path());
+    journal.of(id("a")).claim("first").await.unwrap();
+    let [path] = &files(directory.path())[..] else { panic!() };
+    let acknowledged = fs::metadata(path).unwrap().len();
+    journal.of(id("b")).claim("second").await.unwrap();
+    drop(journal);
+    let whole = fs::read(path).unwrap();
+    // Around the borders of the parts: each length costs an RSA operation.
+    let acknowledged = usize::try_from(acknowledged).unwrap();
+    let borders = [0, 4, 516, acknowledged, whole.len() - 1];
+    let lengths = borders.iter().flat_map(|border| border.saturating_sub(6)..=border + 6);
+    for length in lengths.filter(|length| *length < whole.len()) {
+        let copy = tempfile::tempdir().unwrap();
+        fs::create_dir(copy.path().join("journal")).unwrap();
+        let torn = copy.path().join("journal").join(path.file_name().unwrap());
+        fs::write(torn, &whole[..length]).unwrap();
+        let (_journal, found) = open(copy.path());
+        let expected: &[&str] = if length >= acknowledged { &["a: first, -"] } else { &[] };
+        assert_eq!(left_over(&found), expected, "{length} of {} bytes", whole.len());
+        assert!(found.unreadable.is_empty(), "{length}: an unfinished record is no damage");
+    }
+}
+
+#[tokio::test]
+async fn damage_costs_the_record_that_it_hits_and_the_segment_is_kept() {
+    let directory = tempfile::tempdir().unwrap();
+    let (journal, _) = open(directory.path());
+    journal.of(id("a")).claim("first").await.unwrap();
+    let [path] = &files(directory.path())[..] else { panic!() };
+    let first = usize::try_from(fs::metadata(path).unwrap().len()).unwrap();
+    journal.of(id("b")).claim("second").await.unwrap();
+    drop(journal);
+    let mut bytes = fs::read(path).unwrap();
+    bytes[first - 1] ^= 1;
+    fs::write(path, bytes).unwrap();
+
+    let (journal, found) = open(directory.path());
+    assert_eq!(left_over(&found), ["b: second, -"]);
+    assert!(matches!(found.unreadable[..], [JournalError::Damaged { .. }]));
+    found.runs[0].journal.settle();
+    drop((journal, found));
+    assert!(path.exists(), "somebody may want to look at it");
+}
+
+#[tokio::test]
+async fn nothing_can_be_read_without_the_key() {
+    let directory = tempfile::tempdir().unwrap();
+    let (journal, _) = open(directory.path());
+    journal.of(id("a")).claim("hunter2").await.unwrap();
+    journal.of(id("a")).end(update("hunter2")).await.unwrap();
+    drop(journal);
+    let [path] = &files(directory.path())[..] else { panic!() };
+    let bytes = fs::read(path).unwrap();
+    assert!(!bytes.windows(7).any(|window| window == b"hunter2"));
+
+    let other = crate::keygen::generate(
+        &crate::keygen::Subject { common_name: "other".to_owned() },
+        crate::keygen::Bits::Rsa2048,
+        crate::keygen::DEFAULT_VALIDITY,
+    );
+    let other = PrivateKey::from_pem(&other.unwrap().private_key_pem).unwrap();
+    let (journal, found) = Journal::open(directory.path(), &other).unwrap();
+    assert!(found.runs.is_empty());
+    assert!(matches!(found.unreadable[..], [JournalError::Key { .. }]));
+    drop(journal);
+    assert!(path.exists(), "the right key may come back");
+}
+
+#[tokio::test]
+async fn segments_are_removed_while_the_daemon_runs() {
+    let directory = tempfile::tempdir().unwrap();
+    let (journal, _) = open(directory.path());
+    let large = "x".repeat(1 << 20);
+    let open_run = journal.of(id("open"));
+    open_run.claim("{}").await.unwrap();
+    for number in 0..20 {
+        let run = journal.of(id(&number.to_string()));
+        run.claim(&large).await.unwrap();
+        run.settle();
+    }
+    assert!(files(directory.path()).len() >= 4, "kept for the run that is open");
+    open_run.settle();
+    // Records are written in their order, so when this one is there, those before it are.
+    journal.of(id("last")).claim("{}").await.unwrap();
+    assert_eq!(files(directory.path()).len(), 1);
+}
+
+#[tokio::test]
+async fn many_at_once_are_all_written() {
+    let directory = tempfile::tempdir().unwrap();
+    let (journal, _) = open(directory.path());
+    let runs: Vec<_> = (0..1_000).map(|number| journal.of(id(&number.to_string()))).collect();
+    let claims: Vec<_> =
+        runs.into_iter().map(|run| tokio::spawn(async move { run.claim("{}").await })).collect();
+    for claim in claims {
+        claim.await.unwrap().unwrap();
+    }
+    drop(journal);
+    assert_eq!(open(directory.path()).1.runs.len(), 1_000);
+}
+
+#[test]
+fn a_directory_belongs_to_one_daemon() {
+    let directory = tempfile::tempdir().unwrap();
+    let (_journal, _) = open(directory.path());
+    let second = Journal::open(directory.path(), &KEY);
+    assert!(matches!(second, Err(JournalError::InUse { .. })));
+}
