@@ -42,6 +42,7 @@
 //! * **Not there yet**: `process` and `redact` in L1, `terraform`, `git` and `registry` in L2, each with what needs it first.
 
 pub mod backoff;
+pub mod capability;
 pub mod digest;
 pub mod excerpt;
 pub mod journal;
@@ -50,6 +51,7 @@ pub mod meshstack;
 pub mod os;
 pub mod outcome;
 pub mod run;
+pub mod sandbox;
 pub mod shutdown;
 pub mod telemetry;
 pub mod timeline;

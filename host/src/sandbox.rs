@@ -1,0 +1,146 @@
+//! Runs a component within walls: [`Sandbox`].
+//!
+//! One store and one instance per run, never reused. Fuel is the budget, wall clock the deadline, memory is summed over the
+//! store; whatever ends a run becomes an [`Outcome`] that names it. This module never talks to meshStack.
+//!
+//! Owns one thread, the `ticker`, which advances the engine's epoch so that a busy guest yields to its neighbours.
+
+pub(crate) mod bindings;
+mod component;
+mod ending;
+mod engine;
+mod fuel;
+mod limiter;
+mod linker;
+mod lowering;
+mod random;
+mod state;
+mod stdio;
+mod ticker;
+
+pub use component::{Component, LoadError};
+pub(crate) use ending::HostError;
+pub use engine::{Config, MEMORY_MAX, RUNS_MAX, StartError};
+pub(crate) use state::RunState;
+
+use crate::capability::Progress;
+use crate::outcome::{Outcome, Usage};
+use crate::run::OpenedRun;
+use blockhouse_policy::Grants;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+use wasmtime::{Engine, Store, UpdateDeadline};
+
+/// The engine and what is linked to every component. Cheap to share; lives as long as the daemon.
+#[derive(Debug)]
+pub struct Sandbox {
+    engine: Engine,
+    linker: linker::Linked,
+    _ticker: ticker::Ticker,
+}
+
+/// All that one execution needs.
+#[derive(Debug)]
+pub struct Job {
+    /// What is to be done.
+    pub run: OpenedRun,
+    /// What the component may do.
+    pub grants: Arc<Grants>,
+    /// Where it reports to, and who may stop it.
+    pub progress: Arc<Progress>,
+    /// How long a component that watches for aborts may take to clean up.
+    pub abort_grace: Duration,
+}
+
+impl Sandbox {
+    /// Reserves the address space for all runs and starts the ticker.
+    ///
+    /// # Errors
+    /// [`StartError`] with advice if the machine does not give the address space.
+    pub fn new(config: &Config) -> Result<Self, StartError> {
+        let engine = engine::build(config)?;
+        let linker = linker::link(&engine).map_err(StartError::Link)?;
+        let ticker = ticker::Ticker::start(engine.weak()).map_err(StartError::Ticker)?;
+        Ok(Self { engine, linker, _ticker: ticker })
+    }
+
+    /// Checks and compiles a component. CPU-bound: call it where blocking is allowed.
+    ///
+    /// # Errors
+    /// [`LoadError`] if the bytes are no component that could run here.
+    pub fn load(&self, bytes: &[u8], max_bytes: usize) -> Result<Component, LoadError> {
+        Component::load(&self.engine, &self.linker, bytes, max_bytes)
+    }
+
+    /// Executes a run to its end, whatever that is.
+    pub async fn execute(&self, component: &Component, job: Job) -> (Outcome, Usage) {
+        let started = Instant::now();
+        let limits = job.grants.limits().clone();
+        let progress = Arc::clone(&job.progress);
+        let aborted = async {
+            let reason = progress.abort().aborted().await;
+            if progress.watches_abort() {
+                tokio::time::sleep(job.abort_grace).await;
+            }
+            reason
+        };
+        let mut store = self.store(&job);
+        let work = call(&mut store, component, job.run);
+        let ended = tokio::select! {
+            // A run that has ended has ended, whatever else happens at the same moment.
+            biased;
+            result = work => ending::Ended::Returned(result),
+            reason = aborted => ending::Ended::Aborted(reason),
+            () = tokio::time::sleep(limits.wall_time) => ending::Ended::Timeout,
+        };
+
+        let wall_time = started.elapsed();
+        let fuel_left = store.get_fuel().unwrap_or(0);
+        let usage = Usage {
+            fuel: limits.fuel.saturating_sub(fuel_left),
+            fuel_allowed: limits.fuel,
+            memory_peak: store.data().limiter.peak(),
+            memory_allowed: limits.memory_bytes,
+            wall_time,
+            wall_time_allowed: limits.wall_time,
+        };
+        let outcome = ending::outcome(ended, store.data(), &usage);
+        (outcome, usage)
+    }
+
+    fn store(&self, job: &Job) -> Store<RunState> {
+        let limits = job.grants.limits();
+        let state = RunState::new(
+            job.run.run.id.clone(),
+            Arc::clone(&job.grants),
+            Arc::clone(&job.progress),
+        );
+        let mut store = Store::new(&self.engine, state);
+        store.limiter(|state| &mut state.limiter);
+        store.set_hostcall_fuel(limits.host_call_bytes);
+        store.set_max_component_handles(limits.handles);
+        // Can't fail: fuel is on in the engine's configuration.
+        let fuel = store.set_fuel(limits.fuel);
+        debug_assert!(fuel.is_ok());
+        store.set_epoch_deadline(1);
+        store.epoch_deadline_callback(|mut context| {
+            // Only the data may be touched here; anything that uses the store is unsound (CVE-2026-104855).
+            context.data_mut().preempted();
+            Ok(UpdateDeadline::Yield(1))
+        });
+        store.call_hook(fuel::charge);
+        store
+    }
+}
+
+/// Instantiates and calls. Both execute guest code: a start function may loop as well as `execute`.
+async fn call(
+    store: &mut Store<RunState>,
+    component: &Component,
+    run: OpenedRun,
+) -> wasmtime::Result<Result<bindings::Verdict, bindings::Failure>> {
+    let instance = component.pre().instantiate_async(&mut *store).await?;
+    let run = lowering::run(&mut store.data_mut().table, run)?;
+    store.data_mut().entered = true;
+    instance.call_execute(store, &run).await
+}

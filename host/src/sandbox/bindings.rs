@@ -1,0 +1,15 @@
+//! The host side of the WIT package, generated.
+
+wasmtime::component::bindgen!({
+    path: "../wit",
+    world: "implementation",
+    imports: {
+        "blockhouse:block/progress.pause": async | trappable,
+        default: trappable,
+    },
+    exports: { default: async },
+    with: {
+        "blockhouse:block/progress.step": crate::capability::progress::StepHandle,
+        "blockhouse:block/types.secret": crate::capability::types::SecretHandle,
+    },
+});

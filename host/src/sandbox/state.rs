@@ -1,0 +1,78 @@
+//! What belongs to one run: the data of its store.
+
+use super::limiter::MemoryLimiter;
+use super::stdio::Output;
+use crate::capability::Progress;
+use crate::run::RunId;
+use blockhouse_policy::Grants;
+use std::sync::Arc;
+use wasmtime::component::ResourceTable;
+use wasmtime_wasi::{WasiCtx, WasiCtxView, WasiView};
+
+/// Random bytes per call. Against a request that makes the host generate megabytes.
+const RANDOM_BYTES_MAX: u64 = 64 << 10;
+
+/// The data of one run's store. Dropped with the store, after whatever end.
+pub(crate) struct RunState {
+    pub(crate) run_id: RunId,
+    pub(crate) grants: Arc<Grants>,
+    pub(crate) progress: Arc<Progress>,
+    pub(crate) table: ResourceTable,
+    pub(super) limiter: MemoryLimiter,
+    /// Whether `execute` was called: what goes wrong from then on is the component's doing.
+    pub(super) entered: bool,
+    wasi: WasiCtx,
+    work: u64,
+    preempted: bool,
+}
+
+impl RunState {
+    pub(super) fn new(run_id: RunId, grants: Arc<Grants>, progress: Arc<Progress>) -> Self {
+        let mut table = ResourceTable::new();
+        table.set_max_capacity(grants.limits().handles);
+        // No environment, no arguments, no directory, no network: an empty context is what components get.
+        let wasi = WasiCtx::builder()
+            .stdout(Output::new(&progress))
+            .stderr(Output::new(&progress))
+            .allow_tcp(false)
+            .allow_udp(false)
+            .max_random_size(RANDOM_BYTES_MAX)
+            .build();
+        let limiter = MemoryLimiter::new(grants.limits());
+        Self {
+            run_id,
+            grants,
+            progress,
+            table,
+            limiter,
+            entered: false,
+            wasi,
+            work: 0,
+            preempted: false,
+        }
+    }
+
+    /// Counts work that a host function does beyond being called, in bytes; it is charged when the function returns.
+    pub(crate) fn charge(&mut self, bytes: usize) {
+        self.work = self.work.saturating_add(u64::try_from(bytes).unwrap_or(u64::MAX));
+    }
+
+    /// The guest was interrupted for its neighbours' sake, which it does not pay for: fuel stays deterministic.
+    pub(super) fn preempted(&mut self) {
+        self.preempted = true;
+    }
+
+    /// The work to be charged now; `None` after an interruption.
+    pub(super) fn take_work(&mut self) -> Option<u64> {
+        if std::mem::take(&mut self.preempted) {
+            return None;
+        }
+        Some(std::mem::take(&mut self.work))
+    }
+}
+
+impl WasiView for RunState {
+    fn ctx(&mut self) -> WasiCtxView<'_> {
+        WasiCtxView { ctx: &mut self.wasi, table: &mut self.table }
+    }
+}
