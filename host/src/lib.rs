@@ -41,15 +41,20 @@
 //!   the program as a service.
 //! * **Not there yet**: `process` and `redact` in L1, `terraform`, `git` and `registry` in L2, each with what needs it first.
 
+pub mod admit;
 pub mod backoff;
 pub mod capability;
 pub mod digest;
 pub mod excerpt;
+pub mod execute;
 pub mod journal;
 pub mod keygen;
 pub mod meshstack;
 pub mod os;
 pub mod outcome;
+pub mod poll;
+pub mod prepare;
+pub mod report;
 pub mod run;
 pub mod sandbox;
 pub mod shutdown;

@@ -1,0 +1,66 @@
+//! The second stage: decides whether and by what a claimed run is executed. Makes [`AdmittedRun`]s.
+
+use crate::meshstack::Claim;
+use crate::outcome::{Failure, Outcome};
+use crate::run::Run;
+use crate::sandbox::Component;
+use blockhouse_policy::{Grants, RouteMatch, Subject};
+use std::sync::Arc;
+
+/// Which runs are executed by what.
+#[derive(Debug)]
+pub struct Route {
+    /// For logs and messages.
+    pub name: String,
+    /// Which runs.
+    pub matches: RouteMatch,
+    /// By which component.
+    pub component: Component,
+    /// What it may do.
+    pub grants: Arc<Grants>,
+}
+
+/// A run that may be executed, and by what.
+#[derive(Debug)]
+pub struct AdmittedRun {
+    /// The run, values still sealed.
+    pub run: Run,
+    /// Its route.
+    pub route: Arc<Route>,
+}
+
+/// Reads the run's document and finds its route; the first that matches counts.
+///
+/// # Errors
+/// The outcome of a run that can't be executed.
+pub fn admit(claim: &Claim, routes: &[Arc<Route>]) -> Result<AdmittedRun, Outcome> {
+    let run = claim.run().map_err(|error| {
+        let message = format!(
+            "The runner does not understand this run: {error}. This runner may be too old for the \
+             version of meshStack; please tell the platform team."
+        );
+        Outcome::Failed(Failure::Input { message })
+    })?;
+    let subject = Subject {
+        implementation_type: &run.definition.implementation.kind,
+        definition: &run.definition.uuid,
+        owner: &run.definition.owner,
+        tenant: &run.block.tenant,
+    };
+    let route = routes.iter().find(|route| route.matches.matches(&subject));
+    match route {
+        Some(route) => Ok(AdmittedRun { route: Arc::clone(route), run }),
+        None => Err(Outcome::Failed(Failure::NoComponent { message: no_route(&run) })),
+    }
+}
+
+fn no_route(run: &Run) -> String {
+    format!(
+        "This runner has no component for the implementation type `{}` of this building block. Either the \
+         definition uses the wrong runner, or the operator of this runner has to add a route for it \
+         (definition {}, owner `{}`).",
+        crate::excerpt::clip(&run.definition.implementation.kind, 100),
+        crate::excerpt::clip(&run.definition.uuid, 100),
+        crate::excerpt::clip(&run.definition.owner, 100),
+    )
+}

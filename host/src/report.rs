@@ -1,0 +1,229 @@
+//! The sink of all stages: tells meshStack how a run is going and how it ended.
+//!
+//! Opened when a run is claimed, closed when its final status is accepted. Refusals, failures and successes leave by the same
+//! door. Each open run has one task, all of them on the runtime that [`Reporter`] is given: the control thread, where no guest
+//! code runs, so that nothing starves the sign of life.
+//!
+//! Only the latest state is kept: however slow meshStack is, a run never waits for it.
+
+mod deliver;
+mod update;
+
+pub use deliver::{Delivery, deliver};
+pub use update::{declared, final_update, interrupted_update};
+
+use crate::backoff::{self, Backoff};
+use crate::capability::Progress;
+use crate::journal::RunJournal;
+use crate::meshstack::wire::{Step, StepDeclaration};
+use crate::meshstack::{CallError, RunClient};
+use crate::outcome::{AbortReason, Fault, Outcome, Usage};
+use crate::telemetry::chain;
+use std::sync::Arc;
+use std::time::Duration;
+use tokio::sync::oneshot;
+use tokio::time::{Instant, sleep_until};
+use tracing::Instrument as _;
+
+/// How often to report.
+#[derive(Clone, Copy, Debug)]
+pub struct Config {
+    /// The least time between two reports of progress.
+    pub interval: Duration,
+    /// The longest time without a report.
+    pub sign_of_life: Duration,
+    /// The waits after faults.
+    pub backoff: backoff::Config,
+}
+
+impl Default for Config {
+    /// At most every second; and every 9 s, so that with a second for the call itself meshStack hears from us every 10 s.
+    fn default() -> Self {
+        let (first, cap) = (Duration::from_secs(1), Duration::from_secs(60));
+        Self {
+            interval: Duration::from_secs(1),
+            sign_of_life: Duration::from_secs(9),
+            backoff: backoff::Config { first, cap },
+        }
+    }
+}
+
+/// Opens reports.
+#[derive(Clone, Debug)]
+pub struct Reporter {
+    config: Config,
+    runtime: tokio::runtime::Handle,
+}
+
+/// A report that is open. Dropping it unfinished reports a fault.
+#[derive(Debug)]
+pub struct Report {
+    end: oneshot::Sender<End>,
+    delivered: tokio::task::JoinHandle<Delivery>,
+}
+
+#[derive(Debug)]
+struct End {
+    outcome: Outcome,
+    usage: Option<Usage>,
+}
+
+impl Reporter {
+    /// Reports run on `runtime`.
+    #[must_use]
+    pub fn new(config: Config, runtime: tokio::runtime::Handle) -> Self {
+        Self { config, runtime }
+    }
+
+    /// Opens the report of a run.
+    #[must_use]
+    pub fn open(
+        &self,
+        client: RunClient,
+        progress: Arc<Progress>,
+        journal: Option<RunJournal>,
+    ) -> Report {
+        let (end, ended) = oneshot::channel();
+        let task = Task {
+            config: self.config,
+            client,
+            progress,
+            journal,
+            registered: false,
+            told: 0,
+            journalled: Vec::new(),
+        };
+        let delivered = self.runtime.spawn(task.run(ended).in_current_span());
+        Report { end, delivered }
+    }
+}
+
+impl Report {
+    /// Reports how the run ended, and waits until that is settled.
+    pub async fn close(self, outcome: Outcome, usage: Option<Usage>) -> Delivery {
+        // If the task is gone, it has panicked, which `delivered` tells.
+        let _ = self.end.send(End { outcome, usage });
+        match self.delivered.await {
+            Ok(delivery) => delivery,
+            Err(error) => {
+                tracing::error!(%error, "the reporting task of the run died; its journal is kept");
+                Delivery::Postponed
+            }
+        }
+    }
+}
+
+/// Reports one run.
+struct Task {
+    config: Config,
+    client: RunClient,
+    progress: Arc<Progress>,
+    journal: Option<RunJournal>,
+    registered: bool,
+    /// The timeline's revision that meshStack has.
+    told: u64,
+    /// The steps as they are in the journal.
+    journalled: Vec<Step>,
+}
+
+impl Task {
+    async fn run(mut self, ended: oneshot::Receiver<End>) -> Delivery {
+        let End { outcome, usage } = self.while_executing(ended).await;
+        self.progress.change(|timeline| timeline.finish(&outcome, usage.as_ref()));
+        let update = final_update(&outcome, self.progress.timeline().changes_since(self.told));
+        let steps = self.declarations();
+        deliver(
+            &self.client,
+            (!self.registered).then_some(steps.as_slice()),
+            update,
+            self.journal,
+            self.config.backoff,
+        )
+        .await
+    }
+
+    /// Reports progress until the run ends.
+    async fn while_executing(&mut self, mut ended: oneshot::Receiver<End>) -> End {
+        let mut backoff = Backoff::new(self.config.backoff);
+        // A run that ends within the first interval gets by with two calls.
+        let mut next = Instant::now() + self.config.interval;
+        let mut sign_of_life = Instant::now() + self.config.sign_of_life;
+        loop {
+            tokio::select! {
+                // The end is all that matters once it is there.
+                biased;
+                ended = &mut ended => return ended.unwrap_or_else(|_| vanished()),
+                () = self.worth_telling(next, sign_of_life) => {}
+            }
+            match self.tell().await {
+                Ok(()) => {
+                    backoff.reset();
+                    next = Instant::now() + self.config.interval;
+                }
+                Err(error) => {
+                    let wait = backoff.delay_after(error.retry_after().unwrap_or_default());
+                    let wait = wait.clamp(self.config.interval, self.config.sign_of_life);
+                    tracing::warn!(error = %chain(&error), ?wait, "reporting progress failed");
+                    next = Instant::now() + wait;
+                }
+            }
+            sign_of_life = next.max(Instant::now() + self.config.sign_of_life);
+        }
+    }
+
+    /// Waits for a change, but not before `next`; and at most until `sign_of_life`.
+    async fn worth_telling(&self, next: Instant, sign_of_life: Instant) {
+        sleep_until(next).await;
+        let changed = async {
+            while self.progress.timeline().revision() == self.told {
+                self.progress.changed().await;
+            }
+        };
+        tokio::select! {
+            () = changed => {}
+            () = sleep_until(sign_of_life) => {}
+        }
+    }
+
+    async fn tell(&mut self) -> Result<(), CallError> {
+        if !self.registered {
+            let steps = self.declarations();
+            self.client.register(&steps).await?;
+            self.registered = true;
+        }
+        self.journal_steps().await;
+        let changes = self.progress.timeline().changes_since(self.told);
+        let revision = changes.revision;
+        let answer = self.client.update(&update::progress_update(changes)).await?;
+        self.told = revision;
+        if answer.run_aborted {
+            tracing::info!("the user aborted the run");
+            self.progress.abort().abort(AbortReason::ByUser);
+        }
+        Ok(())
+    }
+
+    fn declarations(&self) -> Vec<StepDeclaration> {
+        update::declarations(&self.progress.timeline())
+    }
+
+    /// Before they are told, so that a restart can end all steps that the user has seen. Failing to write is no reason to
+    /// stop the run.
+    async fn journal_steps(&mut self) {
+        let Some(journal) = &self.journal else { return };
+        let steps = update::outline(&self.progress.timeline());
+        if steps == self.journalled {
+            return;
+        }
+        self.journalled.clone_from(&steps);
+        if let Err(error) = journal.steps(steps).await {
+            tracing::warn!(error = %chain(&error), "the steps are not in the journal");
+        }
+    }
+}
+
+/// The stages ended without an outcome, which only a panic can bring about.
+fn vanished() -> End {
+    let detail = "the run's task died; please report this as a defect of the runner".to_owned();
+    End { outcome: Outcome::Faulted(Fault { detail, retryable: true }), usage: None }
+}

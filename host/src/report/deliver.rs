@@ -1,0 +1,135 @@
+//! Sends a final status until meshStack has accepted it.
+
+use crate::backoff::{self, Backoff};
+use crate::journal::{JournalError, RunJournal};
+use crate::meshstack::wire::{RunStatus, StepDeclaration, Update};
+use crate::meshstack::{CallError, RunClient};
+use crate::telemetry::chain;
+
+/// How often a credential may be refused before the run's slot is worth more: a run's token that has expired never becomes
+/// valid again, and with the usual waits this is some minutes.
+const UNAUTHORIZED_MAX: u32 = 10;
+
+/// What became of a final status.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Delivery {
+    /// meshStack has it.
+    Accepted,
+    /// meshStack says that the run is over already or does not exist; there is nobody to tell.
+    Pointless,
+    /// It is in the journal only, for the next start.
+    Postponed,
+}
+
+/// Writes the final status down, then registers (`steps`, unless that was done) and sends it until it is settled.
+pub async fn deliver(
+    client: &RunClient,
+    steps: Option<&[StepDeclaration]>,
+    mut update: Update,
+    journal: Option<RunJournal>,
+    backoff: backoff::Config,
+) -> Delivery {
+    if let Err(error) = record(journal.as_ref(), &update).await {
+        tracing::error!(error = %chain(&error), "the final status is not in the journal; a crash now would lose it");
+    }
+    let mut backoff = Backoff::new(backoff);
+    let mut unregistered = steps;
+    let mut is_reduced = false;
+    let mut unauthorized = 0;
+    let delivery = loop {
+        let error = match send(client, &mut unregistered, &update).await {
+            Ok(()) => break Delivery::Accepted,
+            Err(error) => error,
+        };
+        match judge(&error) {
+            Verdict::Pointless => {
+                tracing::error!(error = %chain(&error), status = ?update.status, "meshStack does not take the run's final status");
+                break Delivery::Pointless;
+            }
+            Verdict::Rejected if unregistered.is_some_and(|steps| !steps.is_empty()) => {
+                tracing::error!(error = %chain(&error), "meshStack rejected the run's steps; they come with the final status");
+                unregistered = Some(&[]);
+            }
+            Verdict::Rejected if unregistered.is_none() && !is_reduced => {
+                tracing::error!(error = %chain(&error), "meshStack rejected the run's results; reporting that instead");
+                is_reduced = true;
+                update = reduced(&update);
+            }
+            Verdict::Unauthorized if unauthorized >= UNAUTHORIZED_MAX => {
+                tracing::error!(error = %chain(&error), "meshStack does not accept the run's token any more; the final status stays in the journal");
+                return Delivery::Postponed;
+            }
+            verdict => {
+                unauthorized += u32::from(matches!(verdict, Verdict::Unauthorized));
+                let wait = match error.retry_after() {
+                    Some(floor) => backoff.delay_after(floor),
+                    None => backoff.delay(),
+                };
+                tracing::warn!(error = %chain(&error), ?wait, "reporting the final status failed; trying again");
+                tokio::time::sleep(wait).await;
+            }
+        }
+    };
+    if let Some(journal) = journal {
+        journal.settle();
+    }
+    delivery
+}
+
+async fn send(
+    client: &RunClient,
+    unregistered: &mut Option<&[StepDeclaration]>,
+    update: &Update,
+) -> Result<(), CallError> {
+    if let Some(steps) = *unregistered {
+        client.register(steps).await?;
+        *unregistered = None;
+    }
+    client.update(update).await?;
+    Ok(())
+}
+
+enum Verdict {
+    Pointless,
+    Rejected,
+    TryAgain,
+    Unauthorized,
+}
+
+fn judge(error: &CallError) -> Verdict {
+    match error.status().map(|status| status.as_u16()) {
+        Some(404 | 409 | 410) => Verdict::Pointless,
+        Some(400 | 413 | 422) => Verdict::Rejected,
+        Some(401 | 403) => Verdict::Unauthorized,
+        // Whatever it is, somebody may repair it, and the run must not hang.
+        _ => Verdict::TryAgain,
+    }
+}
+
+/// The least that says what happened: a run must not hang because one of its messages is not liked.
+fn reduced(update: &Update) -> Update {
+    let rejected = "The runner's report was rejected by meshStack, and with it the run's outputs and messages; \
+                    the runner's log has the reason.";
+    let summary = match &update.summary {
+        Some(summary) if update.status == RunStatus::Failed => format!("{summary} {rejected}"),
+        _ => rejected.to_owned(),
+    };
+    let status = match update.status {
+        RunStatus::InProgress => RunStatus::InProgress,
+        RunStatus::Failed | RunStatus::Succeeded => RunStatus::Failed,
+    };
+    Update {
+        status,
+        summary: Some(summary),
+        steps: Vec::new(),
+        artifact: None,
+        changes_detected: None,
+    }
+}
+
+async fn record(journal: Option<&RunJournal>, update: &Update) -> Result<(), JournalError> {
+    match journal {
+        Some(journal) => journal.end(update.clone()).await,
+        None => Ok(()),
+    }
+}

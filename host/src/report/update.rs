@@ -1,0 +1,173 @@
+//! From our picture of a run to meshStack's words.
+
+use crate::meshstack::wire::{
+    Output, OutputKind, RunStatus, Step, StepDeclaration, StepStatus, Update,
+};
+use crate::outcome::{AbortReason, Outcome};
+use crate::run::Json;
+use crate::timeline::{self, Changes, StepReport, Timeline};
+use blockhouse_policy::Limits;
+use std::collections::BTreeMap;
+
+/// The report of a run that goes on.
+pub(super) fn progress_update(changes: Changes) -> Update {
+    update(RunStatus::InProgress, changes)
+}
+
+/// The report of a run that has ended.
+#[must_use]
+pub fn final_update(outcome: &Outcome, changes: Changes) -> Update {
+    update(run_status(outcome), changes)
+}
+
+/// The report of a run that a dead daemon left behind; `known` are the steps that meshStack knows of. Those that had ended stay
+/// as they are.
+#[must_use]
+pub fn interrupted_update(known: &[Step]) -> Update {
+    let limits = Limits { steps: known.len(), ..Limits::default() };
+    let mut timeline = Timeline::new(&limits);
+    for step in known {
+        let name = step.display_name.as_deref().unwrap_or(&step.id);
+        // What was a step once can be one again.
+        let Ok(index) = timeline.declare(&step.id, name) else { continue };
+        let _ = match step.status {
+            StepStatus::Pending => Ok(()),
+            StepStatus::InProgress => timeline.start(index),
+            // It has ended and is not told again, so how does not matter here.
+            StepStatus::Failed | StepStatus::Succeeded => {
+                timeline.start(index).and_then(|()| timeline.succeed(index))
+            }
+        };
+    }
+    let told = timeline.revision();
+    let outcome = Outcome::Aborted(AbortReason::Interrupted);
+    timeline.finish(&outcome, None);
+    final_update(&outcome, timeline.changes_since(told))
+}
+
+/// The steps to be registered.
+pub(super) fn declarations(timeline: &Timeline) -> Vec<StepDeclaration> {
+    let steps = timeline.declarations();
+    steps
+        .map(|(id, name)| StepDeclaration { id: id.to_owned(), display_name: name.to_owned() })
+        .collect()
+}
+
+/// The same for steps from the journal.
+#[must_use]
+pub fn declared(steps: &[Step]) -> Vec<StepDeclaration> {
+    let name = |step: &Step| step.display_name.clone().unwrap_or_else(|| step.id.clone());
+    steps
+        .iter()
+        .map(|step| StepDeclaration { id: step.id.clone(), display_name: name(step) })
+        .collect()
+}
+
+/// What the journal keeps of the steps: neither messages nor outputs.
+pub(super) fn outline(timeline: &Timeline) -> Vec<Step> {
+    let steps = timeline.outline();
+    steps
+        .map(|(id, name, status)| Step {
+            id: id.to_owned(),
+            display_name: Some(name.to_owned()),
+            status: step_status(status),
+            user_message: None,
+            system_message: None,
+            outputs: BTreeMap::new(),
+        })
+        .collect()
+}
+
+/// No wildcard: whoever adds an outcome decides what meshStack is told.
+fn run_status(outcome: &Outcome) -> RunStatus {
+    match outcome {
+        Outcome::HandedOver => RunStatus::InProgress,
+        Outcome::Succeeded => RunStatus::Succeeded,
+        Outcome::Aborted(_) | Outcome::Failed(_) | Outcome::Faulted(_) | Outcome::Refused(_) => {
+            RunStatus::Failed
+        }
+    }
+}
+
+fn update(status: RunStatus, changes: Changes) -> Update {
+    Update {
+        status,
+        summary: changes.summary,
+        steps: changes.steps.into_iter().map(step).collect(),
+        artifact: None,
+        changes_detected: None,
+    }
+}
+
+fn step(report: StepReport) -> Step {
+    Step {
+        id: report.id,
+        display_name: Some(report.display_name),
+        status: step_status(report.status),
+        user_message: report.user_message,
+        system_message: report.log,
+        outputs: report.outputs.into_iter().map(|(key, value)| (key, output(&value))).collect(),
+    }
+}
+
+fn step_status(status: timeline::StepStatus) -> StepStatus {
+    match status {
+        timeline::StepStatus::Failed => StepStatus::Failed,
+        timeline::StepStatus::InProgress => StepStatus::InProgress,
+        timeline::StepStatus::Pending => StepStatus::Pending,
+        timeline::StepStatus::Succeeded => StepStatus::Succeeded,
+    }
+}
+
+fn output(output: &timeline::Output) -> Output {
+    Output {
+        // An output is JSON by construction.
+        value: Json::from_text(output.expose().to_owned()).unwrap_or_else(|_| Json::null()),
+        kind: match output.kind() {
+            timeline::OutputKind::Boolean => OutputKind::Boolean,
+            timeline::OutputKind::Code => OutputKind::Code,
+            timeline::OutputKind::Integer => OutputKind::Integer,
+            timeline::OutputKind::String => OutputKind::String,
+        },
+        sensitive: output.is_sensitive(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn known(id: &str, status: StepStatus) -> Step {
+        Step {
+            id: id.to_owned(),
+            display_name: Some(id.to_uppercase()),
+            status,
+            user_message: None,
+            system_message: None,
+            outputs: BTreeMap::new(),
+        }
+    }
+
+    #[test]
+    fn an_interrupted_run_ends_its_open_steps_and_leaves_the_others_alone() {
+        let steps = [
+            known("a", StepStatus::Succeeded),
+            known("b", StepStatus::InProgress),
+            known("c", StepStatus::Pending),
+        ];
+        let update = interrupted_update(&steps);
+        assert_eq!(update.status, RunStatus::Failed);
+        let told: Vec<_> = update.steps.iter().map(|s| (s.id.as_str(), s.status)).collect();
+        assert_eq!(told, [("b", StepStatus::Failed), ("c", StepStatus::Failed)]);
+        assert!(update.steps[0].user_message.as_deref().unwrap().contains("stopped"));
+    }
+
+    #[test]
+    fn an_interrupted_run_without_open_steps_says_so_in_one_of_its_own() {
+        for steps in [&[][..], &[known("a", StepStatus::Failed)]] {
+            let update = interrupted_update(steps);
+            let told: Vec<_> = update.steps.iter().map(|s| (s.id.as_str(), s.status)).collect();
+            assert_eq!(told, [("run", StepStatus::Failed)]);
+        }
+    }
+}
