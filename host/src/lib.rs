@@ -44,6 +44,7 @@
 pub mod admit;
 pub mod backoff;
 pub mod capability;
+pub mod config;
 pub mod digest;
 pub mod excerpt;
 pub mod execute;
