@@ -41,11 +41,15 @@
 //!   the program as a service.
 //! * **Not there yet**: `process` and `redact` in L1, `terraform`, `git` and `registry` in L2, each with what needs it first.
 
+pub mod admin;
 pub mod admit;
 pub mod backoff;
 pub mod capability;
+pub mod cli;
 pub mod config;
+pub mod daemon;
 pub mod digest;
+pub mod embedded;
 pub mod excerpt;
 pub mod execute;
 pub mod journal;

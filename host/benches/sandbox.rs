@@ -1,0 +1,118 @@
+//! What the sandbox costs a run: making the store, instantiating, executing and dropping.
+//!
+//! The component is `MANUAL` without inputs, so that hardly anything but the sandbox itself is measured. The baseline is the
+//! same work without a sandbox: the three changes of the timeline that the component makes. Each run is timed on its own,
+//! since the target is a median and the tail is worth knowing.
+
+#![expect(clippy::expect_used, reason = "a bench that can't be set up measures nothing")]
+
+use blockhouse::capability::Progress;
+use blockhouse::run::{Behavior, Block, Definition, Implementation, OpenedRun, Run, RunId};
+use blockhouse::sandbox::{Config, Job, Sandbox};
+use blockhouse::shutdown::Abort;
+use blockhouse::timeline::Timeline;
+use blockhouse_policy::{Grants, Limits};
+use std::hint::black_box;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+const WARM_UP: usize = 1_000;
+const RUNS: usize = 20_000;
+const COMPILATIONS: usize = 20;
+
+fn job(grants: &Arc<Grants>) -> Job {
+    Job {
+        run: OpenedRun { run: run(), inputs: Vec::new(), settings: Vec::new() },
+        grants: Arc::clone(grants),
+        progress: Arc::new(Progress::new(Timeline::new(grants.limits()), Abort::default())),
+        abort_grace: Duration::from_secs(10),
+    }
+}
+
+fn run() -> Run {
+    let uuid = || "68ce5455-0000-4000-8000-000000000000".to_owned();
+    Run {
+        id: RunId::parse("b3116611-0000-4000-8000-000000000000").expect("a UUID is an id"),
+        number: 1,
+        behavior: Behavior::Apply,
+        trigger: None,
+        block: Block {
+            uuid: uuid(),
+            display_name: "block".to_owned(),
+            tenant: "my-workspace".to_owned(),
+            project: None,
+            platform: None,
+            inputs: Vec::new(),
+            parents: Vec::new(),
+        },
+        definition: Definition {
+            uuid: uuid(),
+            owner: "platform-team".to_owned(),
+            version: 1,
+            implementation: Implementation {
+                kind: "MANUAL".to_owned(),
+                settings: std::collections::BTreeMap::new(),
+            },
+        },
+    }
+}
+
+fn main() {
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
+    let runtime = runtime.expect("a runtime");
+    let sandbox = Sandbox::new(&Config { max_runs: 64 }).expect("address space");
+    let manual = blockhouse::embedded::COMPONENTS.first().expect("there is MANUAL");
+    let limits = Limits::default();
+    let component = sandbox.load(manual.bytes, limits.component_bytes).expect("MANUAL loads");
+    let grants = Arc::new(Grants::none().with_limits(limits));
+
+    let baseline = measure(
+        RUNS,
+        || Timeline::new(grants.limits()),
+        |mut timeline| {
+            let step = timeline.declare("manual", "Manual Block Run").expect("a step");
+            timeline.start(step).expect("started");
+            timeline.succeed(step).expect("succeeded");
+            black_box(timeline);
+        },
+    );
+    let sandboxed = measure(
+        RUNS,
+        || job(&grants),
+        |job| {
+            black_box(runtime.block_on(sandbox.execute(&component, job)));
+        },
+    );
+    let compiled = measure(
+        COMPILATIONS,
+        || (),
+        |()| {
+            black_box(sandbox.load(manual.bytes, usize::MAX).expect("MANUAL loads"));
+        },
+    );
+    report("the timeline alone (baseline)", &baseline);
+    report("a run of MANUAL in the sandbox (target: p50 of 40 µs)", &sandboxed);
+    report("compiling MANUAL", &compiled);
+}
+
+/// Times each call of `work` on what `prepare` made for it; sorted.
+fn measure<T>(runs: usize, prepare: impl Fn() -> T, work: impl Fn(T)) -> Vec<Duration> {
+    for _ in 0..WARM_UP.min(runs) {
+        work(prepare());
+    }
+    let times = (0..runs).map(|_| {
+        let prepared = prepare();
+        let started = Instant::now();
+        work(prepared);
+        started.elapsed()
+    });
+    let mut times: Vec<_> = times.collect();
+    times.sort_unstable();
+    times
+}
+
+#[expect(clippy::print_stdout, reason = "the result of a bench is printed")]
+fn report(what: &str, times: &[Duration]) {
+    let at = |percent: usize| times.get(times.len() * percent / 100).copied().unwrap_or_default();
+    println!("{what}: p50 {:.1?}, p90 {:.1?}, p99 {:.1?}", at(50), at(90), at(99));
+}

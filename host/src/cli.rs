@@ -1,0 +1,90 @@
+//! The command line.
+//!
+//! Exit codes: 0 all went well; 1 could not start; 64 the command line or the configuration is wrong; 75 stopped with final
+//! statuses that meshStack has not accepted yet (the next start delivers them).
+
+mod check;
+mod daemon;
+mod keygen;
+
+use clap::{Parser, Subcommand};
+use std::fmt;
+use std::io::{self, Write as _};
+use std::path::PathBuf;
+use std::process::ExitCode;
+
+/// Could not start (a port, a directory, the address space).
+const START: u8 = 1;
+/// The command line or the configuration is wrong; `EX_USAGE` of sysexits.
+const USAGE: u8 = 64;
+/// Try again later; `EX_TEMPFAIL` of sysexits.
+const UNREPORTED: u8 = 75;
+
+const EXIT_CODES: &str = "\
+Exit codes:
+  0   all went well
+  1   could not start
+  64  the command line or the configuration is wrong
+  75  stopped before meshStack had accepted every final status; the next start delivers them";
+
+/// A self-hosted runner for meshStack: executes building-block runs as sandboxed WebAssembly components.
+#[derive(Debug, Parser)]
+#[command(name = "blockhouse", version, about, after_help = EXIT_CODES)]
+struct Arguments {
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Debug, Subcommand)]
+enum Command {
+    /// Claim and execute runs until told to stop.
+    ///
+    /// The first SIGTERM or SIGINT (Ctrl-C, service stop on Windows) drains: no more runs are claimed, and those that are
+    /// executing are finished. The second aborts them. With EXECUTION_MODE=single-run, executes the one run in
+    /// RUN_JSON_FILE_PATH and exits.
+    #[command(after_help = EXIT_CODES)]
+    Daemon(daemon::Arguments),
+    /// Look at the configuration without starting anything.
+    Config {
+        #[command(subcommand)]
+        command: check::Command,
+    },
+    /// Make the key pair and certificate that meshStack seals secrets to.
+    Keygen(keygen::Arguments),
+}
+
+/// Which configuration to use.
+#[derive(Debug, clap::Args)]
+struct ConfigFile {
+    /// The configuration file [default: RUNNER_CONFIG_FILE, or ./runner-config.yml if it exists].
+    #[arg(long, value_name = "FILE")]
+    config: Option<PathBuf>,
+}
+
+/// Runs the program.
+#[must_use]
+pub fn main() -> ExitCode {
+    let arguments = match Arguments::try_parse() {
+        Ok(arguments) => arguments,
+        Err(error) => {
+            // Failing to print has no better place to be told.
+            let _ = error.print();
+            return if error.use_stderr() { ExitCode::from(USAGE) } else { ExitCode::SUCCESS };
+        }
+    };
+    match arguments.command {
+        Command::Config { command } => check::run(command),
+        Command::Daemon(arguments) => daemon::run(&arguments),
+        Command::Keygen(arguments) => keygen::run(&arguments),
+    }
+}
+
+/// A line for the person at the terminal. If nobody reads it, there is nobody to tell.
+fn say(text: impl fmt::Display) {
+    let _ = writeln!(io::stderr(), "{text}");
+}
+
+/// The command's result, likewise.
+fn print(text: impl fmt::Display) {
+    let _ = writeln!(io::stdout(), "{text}");
+}

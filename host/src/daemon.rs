@@ -1,0 +1,337 @@
+//! The daemon: builds everything (which can fail), then runs it (which can't).
+//!
+//! Main type: [`Daemon`]. Two runtimes: the *control* runtime is one thread, on which polling, reporting and the admin
+//! server live and no guest code ever runs, so that nothing starves a sign of life; the *work* runtime has a thread per
+//! core and executes the runs. Every task is tracked: the daemon ends when they have.
+
+mod assembly;
+mod pipeline;
+mod recovery;
+mod single_run;
+
+pub use assembly::{Assembled, AssemblyError, RouteError, assemble, load_config};
+pub use single_run::{SingleRun, SingleRunError};
+
+use crate::admin::{Admin, Readiness};
+use crate::admit::Route;
+use crate::journal::{Journal, JournalError, LeftOver, RunJournal};
+use crate::meshstack::wire::RunnerRegistration;
+use crate::meshstack::{self, Claim, Client};
+use crate::outcome::{Fault, Outcome};
+use crate::poll::{self, ClaimedRun, poll};
+use crate::prepare::Protection;
+use crate::report::{self, Delivery, Reporter};
+use crate::run::RunId;
+use crate::sandbox::Sandbox;
+use crate::shutdown::Shutdown;
+use crate::telemetry::chain;
+use crate::unseal::PrivateKey;
+use blockhouse_policy::Limits;
+use pipeline::Pipeline;
+use secrecy::ExposeSecret as _;
+use std::collections::HashSet;
+use std::io;
+use std::net::SocketAddr;
+use std::path::PathBuf;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+use tokio::runtime::{Builder, Handle, Runtime};
+use tokio::sync::Semaphore;
+use tokio_util::task::TaskTracker;
+use tracing::Instrument as _;
+
+/// How long the final statuses of aborted runs may take to be delivered before the daemon ends; the journal keeps the rest.
+const LAST_REPORTS: Duration = Duration::from_secs(30);
+
+/// Everything a daemon needs, valid.
+#[derive(Debug)]
+pub struct Config {
+    /// How to reach meshStack.
+    pub meshstack: meshstack::Config,
+    /// What meshStack is to be told about this runner at start, if anything.
+    pub registration: Option<RunnerRegistration>,
+    /// Opens secrets and the journal.
+    pub private_key: PrivateKey,
+    /// How to poll.
+    pub poll: poll::Config,
+    /// How to report.
+    pub report: report::Config,
+    /// Where the journal is.
+    pub state_directory: PathBuf,
+    /// Where to serve health, if anywhere.
+    pub admin: Option<SocketAddr>,
+    /// Concurrent runs.
+    pub concurrency: u32,
+    /// How long a drain waits before the remaining runs are aborted.
+    pub drain_timeout: Duration,
+    /// How long a component that watches for aborts may take to clean up.
+    pub abort_grace: Duration,
+    /// What applies before a run's route is known.
+    pub limits: Limits,
+}
+
+/// Why a daemon can't start.
+#[derive(Debug, thiserror::Error)]
+pub enum StartError {
+    /// The admin address can't be used.
+    #[error("failed to listen on `{address}` for the admin server (`admin.address`)")]
+    Admin {
+        /// The address.
+        address: SocketAddr,
+        /// What the system said.
+        #[source]
+        source: io::Error,
+    },
+    /// The client can't be set up.
+    #[error("failed to set up the meshStack client")]
+    Client(#[from] meshstack::BuildError),
+    /// A runtime can't be set up.
+    #[error("failed to start threads")]
+    Runtime(#[source] io::Error),
+    /// The journal can't be used.
+    #[error(transparent)]
+    Journal(#[from] JournalError),
+}
+
+/// How a daemon ended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Stopped {
+    /// Every claimed run has its final status at meshStack.
+    Drained,
+    /// Some final statuses are in the journal only; the next start delivers them.
+    Unreported,
+}
+
+/// A daemon that is ready to run.
+#[derive(Debug)]
+pub struct Daemon {
+    control: Runtime,
+    work: Runtime,
+    admin: Option<Admin>,
+    left_over: Vec<LeftOver>,
+    core: Arc<Core>,
+}
+
+/// What the tasks of a daemon share.
+#[derive(Debug)]
+struct Core {
+    client: Client,
+    registration: Option<RunnerRegistration>,
+    journal: Journal,
+    pipeline: Pipeline,
+    slots: Arc<Semaphore>,
+    poll: poll::Config,
+    report: report::Config,
+    drain_timeout: Duration,
+    shutdown: Shutdown,
+    tasks: TaskTracker,
+    active: Mutex<HashSet<RunId>>,
+    /// Whether a final status was left to the next start.
+    postponed: AtomicBool,
+}
+
+impl Daemon {
+    /// Takes what can be refused: ports, directories, locks, address space. No run is claimed before [`Daemon::run`].
+    ///
+    /// # Errors
+    /// [`StartError`].
+    pub fn build(
+        config: Config,
+        sandbox: Sandbox,
+        routes: Vec<Arc<Route>>,
+        shutdown: Shutdown,
+    ) -> Result<Self, StartError> {
+        let client = Client::new(config.meshstack)?;
+        let (journal, found) = Journal::open(&config.state_directory, &config.private_key)?;
+        for error in &found.unreadable {
+            tracing::error!(error = %chain(error), "a part of the journal is unreadable and left as it is");
+        }
+        let control = Builder::new_current_thread().enable_all().build();
+        let control = control.map_err(StartError::Runtime)?;
+        let work = Builder::new_multi_thread().enable_all().thread_name("work").build();
+        let work = work.map_err(StartError::Runtime)?;
+        let admin = match config.admin {
+            Some(address) => {
+                let readiness =
+                    Readiness::new(client.contact(), shutdown.clone(), config.poll.interval);
+                let admin = Admin::bind(address, readiness);
+                Some(admin.map_err(|source| StartError::Admin { address, source })?)
+            }
+            None => None,
+        };
+        let pipeline = Pipeline {
+            sandbox,
+            routes,
+            protection: Protection::Sealed(Arc::new(config.private_key)),
+            reporter: Reporter::new(config.report, control.handle().clone()),
+            abort_grace: config.abort_grace,
+            limits: config.limits,
+            shutdown: shutdown.clone(),
+        };
+        let core = Core {
+            client,
+            registration: config.registration,
+            journal,
+            pipeline,
+            slots: Arc::new(Semaphore::new(config.concurrency as usize)),
+            poll: config.poll,
+            report: config.report,
+            drain_timeout: config.drain_timeout,
+            shutdown,
+            tasks: TaskTracker::new(),
+            active: Mutex::default(),
+            postponed: AtomicBool::new(false),
+        };
+        Ok(Self { control, work, admin, left_over: found.runs, core: Arc::new(core) })
+    }
+
+    /// Where the admin server listens.
+    #[must_use]
+    pub fn admin_address(&self) -> Option<SocketAddr> {
+        self.admin.as_ref().map(Admin::address)
+    }
+
+    /// Claims and executes runs until it is told to stop; blocks. `background` runs beside it on the control thread,
+    /// to watch for signals.
+    pub fn run(self, background: impl Future<Output = ()> + Send + 'static) -> Stopped {
+        let Self { control, work, admin, left_over, core } = self;
+        tracing::info!(
+            version = env!("CARGO_PKG_VERSION"),
+            concurrency = core.slots.available_permits(),
+            poll_interval = ?core.poll.interval,
+            admin = admin.as_ref().map(|admin| tracing::field::display(admin.address())),
+            left_over_runs = left_over.len(),
+            "the daemon is up"
+        );
+        let stopped = control.block_on(async {
+            tokio::spawn(background);
+            if let Some(admin) = admin {
+                tokio::spawn(admin.serve());
+            }
+            core.register().await;
+            for run in left_over {
+                core.recover(run);
+            }
+            let Core { client, slots, shutdown, .. } = &*core;
+            let start = |claimed| core.start(claimed, work.handle());
+            poll(core.poll, client, slots, shutdown, start).await;
+            core.drain().await;
+            core.stopped()
+        });
+        // What is still running has been waited for long enough; the journal has it.
+        work.shutdown_background();
+        stopped
+    }
+}
+
+impl Core {
+    /// Tells meshStack about this runner. It can work without, so a failure is no reason to stop.
+    async fn register(&self) {
+        let Some(registration) = &self.registration else { return };
+        match self.client.register_runner(registration).await {
+            Ok(()) => tracing::info!("registered the runner in meshStack"),
+            Err(error) => tracing::error!(error = %chain(&error), "registering the runner failed"),
+        }
+    }
+
+    /// Reports a run that the last daemon left behind.
+    fn recover(self: &Arc<Self>, run: LeftOver) {
+        let claim = match Claim::parse(run.claim.expose_secret().as_bytes()) {
+            Ok(claim) => claim,
+            Err(error) => {
+                tracing::error!(error = %chain(&error), "a journal holds no run that could be reported");
+                return;
+            }
+        };
+        let id = claim.id().clone();
+        self.active().insert(id.clone());
+        let span = tracing::info_span!("run", run = %id);
+        let core = Arc::clone(self);
+        let delivery = async move {
+            let backoff = core.report.backoff;
+            core.note(recovery::deliver(&core.client, &claim, run, backoff).await);
+            core.active().remove(&id);
+        };
+        self.tasks.spawn(delivery.instrument(span));
+    }
+
+    /// Starts a claimed run on the work runtime.
+    fn start(self: &Arc<Self>, claimed: ClaimedRun, work: &Handle) {
+        let id = claimed.claim.id().clone();
+        if !self.active().insert(id.clone()) {
+            tracing::error!(run = %id, "meshStack handed out a run that is executing here; it is not started twice");
+            return;
+        }
+        let span = tracing::info_span!("run", run = %id);
+        let core = Arc::clone(self);
+        let run = async move {
+            core.carry_out(claimed).await;
+            core.active().remove(&id);
+        };
+        self.tasks.spawn_on(run.instrument(span), work);
+    }
+
+    async fn carry_out(self: &Arc<Self>, claimed: ClaimedRun) {
+        let ClaimedRun { claim, slot } = claimed;
+        tracing::info!("run claimed");
+        let client = match self.client.run_client(&claim) {
+            Ok(client) => client,
+            Err(error) => {
+                tracing::error!(error = %chain(&error), "the run can't be reported, so it is not executed");
+                return;
+            }
+        };
+        let journal = self.journal(&claim).await;
+        self.note(self.pipeline.carry_out(&claim, client, journal).await);
+        // Held to here: while final statuses can't be delivered, no more runs are claimed.
+        drop(slot);
+    }
+
+    /// Writes the claim down. Without a journal the run could be lost, so it is not executed.
+    async fn journal(&self, claim: &Claim) -> Result<Option<RunJournal>, Outcome> {
+        let journal = self.journal.of(claim.id().clone());
+        match journal.claim(claim.document().expose_secret()).await {
+            Ok(()) => Ok(Some(journal)),
+            Err(error) => {
+                let detail = chain(&error).to_string();
+                Err(Outcome::Faulted(Fault { detail, retryable: true }))
+            }
+        }
+    }
+
+    /// Lets the runs finish; after a while, or when told so, aborts them.
+    async fn drain(&self) {
+        self.tasks.close();
+        tracing::info!(runs = self.tasks.len(), "draining: no more runs are claimed");
+        tokio::select! {
+            () = self.tasks.wait() => return,
+            () = self.shutdown.aborting() => {}
+            () = tokio::time::sleep(self.drain_timeout) => {}
+        }
+        tracing::warn!(runs = self.tasks.len(), "aborting the runs that are left");
+        self.shutdown.abort();
+        let patience = self.pipeline.abort_grace + LAST_REPORTS;
+        if tokio::time::timeout(patience, self.tasks.wait()).await.is_err() {
+            tracing::error!(
+                runs = self.tasks.len(),
+                "not every final status was delivered; the next start delivers them"
+            );
+        }
+    }
+
+    fn note(&self, delivery: Delivery) {
+        if delivery == Delivery::Postponed {
+            self.postponed.store(true, Ordering::Relaxed);
+        }
+    }
+
+    fn stopped(&self) -> Stopped {
+        let is_settled = self.tasks.is_empty() && !self.postponed.load(Ordering::Relaxed);
+        if is_settled { Stopped::Drained } else { Stopped::Unreported }
+    }
+
+    fn active(&self) -> MutexGuard<'_, HashSet<RunId>> {
+        self.active.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}

@@ -1,0 +1,265 @@
+//! From the operator's configuration to something that runs.
+
+use super::{Daemon, SingleRun, SingleRunError, StartError, single_run};
+use crate::admit::Route;
+use crate::config::{self, Config, Context, EmbeddedComponent, Mistakes, Mode, Sources, Warning};
+use crate::digest::Digest;
+use crate::embedded;
+use crate::meshstack::wire::{RunnerRegistration, RunnerType};
+use crate::meshstack::{self, HttpConfig, RunnerIdentity};
+use crate::report;
+use crate::sandbox::{self, Component, LoadError, Sandbox};
+use crate::shutdown::Shutdown;
+use crate::unseal::{PrivateKey, PrivateKeyError, PublicKey};
+use crate::{os, poll};
+use blockhouse_policy::Grants;
+use secrecy::ExposeSecret as _;
+use std::collections::HashMap;
+use std::io;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use url::Url;
+
+/// Anything that keeps a configuration from being put to work.
+#[derive(Debug, thiserror::Error)]
+pub enum AssemblyError {
+    /// The certificate to be registered is another key's.
+    #[error(
+        "`crypto.publicKey` does not belong to the private key: secrets sealed to it could not be opened\n\
+         hint: give the certificate that was made with the private key (`blockhouse keygen` makes both)"
+    )]
+    ForeignCertificate,
+    /// The private key can't be used.
+    #[error("failed to use the private key")]
+    Key(#[from] PrivateKeyError),
+    /// The proxy's address is broken.
+    #[error("failed to use `http.proxy`")]
+    Proxy(#[from] url::ParseError),
+    /// A route's component can't be used.
+    #[error("failed to set up route `{route}`")]
+    Route {
+        /// The route's name.
+        route: String,
+        /// Why.
+        #[source]
+        kind: RouteError,
+    },
+    /// The sandbox can't be started.
+    #[error("failed to start the sandbox")]
+    Sandbox(#[from] sandbox::StartError),
+    /// The run from a file can't be carried out.
+    #[error(transparent)]
+    SingleRun(#[from] SingleRunError),
+    /// The daemon can't start.
+    #[error(transparent)]
+    Start(#[from] StartError),
+}
+
+/// Why a route's component can't be used.
+#[derive(Debug, thiserror::Error)]
+pub enum RouteError {
+    /// It is no component that could run here.
+    #[error("the component can't be used")]
+    Component(#[source] LoadError),
+    /// It is not the file that was meant.
+    #[error(
+        "`{}` has the digest {actual}, not the configured one; if it is the right file, configure its digest",
+        path.display()
+    )]
+    Digest {
+        /// The file.
+        path: PathBuf,
+        /// What it has.
+        actual: Digest,
+    },
+    /// The file can't be read.
+    #[error("failed to read `{}`", path.display())]
+    Read {
+        /// The file.
+        path: PathBuf,
+        /// What the system said.
+        #[source]
+        source: io::Error,
+    },
+}
+
+/// Reads the configuration from the file and this process's environment.
+///
+/// # Errors
+/// All mistakes at once.
+pub fn load_config(file: Option<PathBuf>) -> Result<(Config, Vec<Warning>), Mistakes> {
+    let environment = |name: &str| std::env::var(name).ok();
+    let directory = std::env::current_dir().unwrap_or_default();
+    let check = |pem: &_| PrivateKey::from_pem(pem).map(drop).map_err(|error| error.to_string());
+    let embedded: Vec<_> = embedded::COMPONENTS
+        .iter()
+        .map(|component| EmbeddedComponent {
+            name: component.name,
+            implementation_types: component.implementation_types,
+        })
+        .collect();
+    Config::load(
+        &Sources { file, env: &environment, directory: &directory },
+        &Context { embedded: &embedded, check_private_key: &check, platform: os::platform() },
+    )
+}
+
+/// Builds whatever the configuration says is to run.
+///
+/// # Errors
+/// [`AssemblyError`]; nothing has been claimed or reported then.
+pub fn assemble(config: Config, shutdown: Shutdown) -> Result<Assembled, AssemblyError> {
+    let http = http_config(&config.http)?;
+    let max_runs = match config.mode {
+        Mode::Daemon { .. } => u32::try_from(config.runs.concurrency).unwrap_or(sandbox::RUNS_MAX),
+        Mode::SingleRun { .. } => 1,
+    };
+    let sandbox = Sandbox::new(&sandbox::Config { max_runs })?;
+    let routes = load_routes(&sandbox, &config.routes)?;
+    let report = report::Config::default();
+    let limits = config.limits.enforceable();
+    match config.mode {
+        Mode::Daemon { api, private_key } => {
+            let private_key = PrivateKey::from_pem(&private_key)?;
+            let registration = registration(config.registration, &private_key)?;
+            let daemon = super::Config {
+                meshstack: meshstack::Config {
+                    base_url: api.base_url,
+                    credentials: api.credentials,
+                    runner: identity(api.runner_uuid),
+                    http,
+                },
+                registration,
+                private_key,
+                poll: poll::Config { interval: config.poll.interval },
+                report,
+                state_directory: config.state.directory,
+                admin: config.admin.address,
+                concurrency: max_runs,
+                drain_timeout: config.runs.drain_timeout,
+                abort_grace: config.runs.abort_grace,
+                limits,
+            };
+            let daemon = Daemon::build(daemon, sandbox, routes, shutdown)?;
+            Ok(Assembled::Daemon(Box::new(daemon)))
+        }
+        Mode::SingleRun { run_file, runner_uuid, base_url } => {
+            let run = single_run::Config {
+                run_file,
+                runner: identity(runner_uuid),
+                base_url,
+                http,
+                report,
+                abort_grace: config.runs.abort_grace,
+                limits,
+            };
+            let run = SingleRun::build(run, sandbox, routes, shutdown)?;
+            Ok(Assembled::SingleRun(Box::new(run)))
+        }
+    }
+}
+
+/// Something that is ready to run.
+#[derive(Debug)]
+pub enum Assembled {
+    /// Claims runs until told to stop.
+    Daemon(Box<Daemon>),
+    /// Executes one run.
+    SingleRun(Box<SingleRun>),
+}
+
+/// Loads each route's component; those that share one share its compiled form.
+fn load_routes(
+    sandbox: &Sandbox,
+    routes: &[config::routes::Route],
+) -> Result<Vec<Arc<Route>>, AssemblyError> {
+    let mut loaded = HashMap::new();
+    let routes = routes.iter().map(|route| {
+        let fail = |kind| AssemblyError::Route { route: route.name.clone(), kind };
+        let limits = route.limits.enforceable();
+        let bytes = component_bytes(&route.component).map_err(fail)?;
+        let (size, allowed) = (bytes.len(), limits.component_bytes);
+        if size > allowed {
+            return Err(fail(RouteError::Component(LoadError::TooLarge { size, allowed })));
+        }
+        let digest = Digest::of(&bytes);
+        let component: Component = match loaded.get(&digest) {
+            Some(component) => Component::clone(component),
+            None => sandbox
+                .load(&bytes, limits.component_bytes)
+                .map_err(|source| fail(RouteError::Component(source)))?,
+        };
+        loaded.insert(digest, component.clone());
+        tracing::info!(route = route.name, component = %digest, "route is ready");
+        let grants = Grants::none().with_limits(limits).with_reveal(route.reveal.iter().cloned());
+        Ok(Arc::new(Route {
+            name: route.name.clone(),
+            matches: route.matches.clone(),
+            component,
+            grants: Arc::new(grants),
+        }))
+    });
+    routes.collect()
+}
+
+fn component_bytes(component: &config::routes::Component) -> Result<Vec<u8>, RouteError> {
+    match component {
+        config::routes::Component::Embedded { name } => {
+            let known = embedded::COMPONENTS.iter().find(|component| component.name == name);
+            // The configuration knows the names; an empty component is one that can't be loaded.
+            Ok(known.map(|component| component.bytes.to_vec()).unwrap_or_default())
+        }
+        config::routes::Component::File { path, digest } => {
+            let bytes = read_component(path)?;
+            let actual = Digest::of(&bytes);
+            // SECURITY: e2e::a_component_file_of_another_digest_is_refused
+            if actual != *digest {
+                return Err(RouteError::Digest { path: path.clone(), actual });
+            }
+            Ok(bytes)
+        }
+    }
+}
+
+fn read_component(path: &Path) -> Result<Vec<u8>, RouteError> {
+    std::fs::read(path).map_err(|source| RouteError::Read { path: path.to_owned(), source })
+}
+
+fn http_config(http: &config::http::Http) -> Result<HttpConfig, AssemblyError> {
+    let proxy = http.proxy.as_ref().map(|proxy| Url::parse(proxy.url().expose_secret()));
+    let certificates = http.ca_files.iter().flat_map(|file| &file.certificates);
+    let to_pem =
+        |der: &Vec<u8>| pem::encode(&pem::Pem::new("CERTIFICATE", der.clone())).into_bytes();
+    Ok(HttpConfig {
+        connect_timeout: http.connect_timeout,
+        read_timeout: http.read_timeout,
+        total_timeout: http.total_timeout,
+        proxy: proxy.transpose()?,
+        no_proxy: http.no_proxy.clone(),
+        ca_certificates: certificates.map(to_pem).collect(),
+        ..HttpConfig::default()
+    })
+}
+
+fn identity(uuid: uuid::Uuid) -> RunnerIdentity {
+    RunnerIdentity { uuid, node: os::node_name() }
+}
+
+/// A certificate of another key would make every secret unreadable, so that is found out now.
+fn registration(
+    registration: Option<config::registration::Registration>,
+    key: &PrivateKey,
+) -> Result<Option<RunnerRegistration>, AssemblyError> {
+    let Some(registration) = registration else { return Ok(None) };
+    let certificate = PublicKey::from_certificate_pem(&registration.certificate_pem);
+    if certificate.is_ok_and(|certificate| certificate != **key.public()) {
+        return Err(AssemblyError::ForeignCertificate);
+    }
+    Ok(Some(RunnerRegistration {
+        owned_by_workspace: registration.owned_by_workspace,
+        display_name: registration.display_name,
+        public_key: registration.certificate_pem,
+        implementation_type: RunnerType::All,
+        workload_identity_federation: None,
+    }))
+}

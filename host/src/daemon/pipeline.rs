@@ -1,0 +1,104 @@
+//! One run's way through the stages.
+
+use crate::admit::{Route, admit};
+use crate::capability::Progress;
+use crate::execute::execute;
+use crate::journal::RunJournal;
+use crate::meshstack::{Claim, RunClient};
+use crate::outcome::{AbortReason, Outcome, Usage};
+use crate::prepare::{Protection, prepare};
+use crate::report::{Delivery, Reporter};
+use crate::sandbox::Sandbox;
+use crate::shutdown::{Abort, Shutdown};
+use crate::timeline::Timeline;
+use blockhouse_policy::Limits;
+use std::convert::Infallible;
+use std::sync::Arc;
+use std::time::Duration;
+
+/// What all runs share.
+#[derive(Debug)]
+pub(super) struct Pipeline {
+    pub(super) sandbox: Sandbox,
+    pub(super) routes: Vec<Arc<Route>>,
+    pub(super) protection: Protection,
+    pub(super) reporter: Reporter,
+    pub(super) abort_grace: Duration,
+    pub(super) limits: Limits,
+    pub(super) shutdown: Shutdown,
+}
+
+impl Pipeline {
+    /// Takes a claimed run to its end and reports it. Whatever happens, there is one final status.
+    pub(super) async fn carry_out(
+        &self,
+        claim: &Claim,
+        client: RunClient,
+        journal: Result<Option<RunJournal>, Outcome>,
+    ) -> Delivery {
+        let abort = Abort::default();
+        // A route may have other limits, but which route it will be is not known yet, and the report is open from now on.
+        let progress = Arc::new(Progress::new(Timeline::new(&self.limits), abort.clone()));
+        let (journal, unfit) = match journal {
+            Ok(journal) => (journal, None),
+            Err(outcome) => (None, Some(outcome)),
+        };
+        let report = self.reporter.open(client, Arc::clone(&progress), journal);
+        let work = async {
+            match unfit {
+                Some(outcome) => (outcome, None),
+                None => self.work(claim, progress).await,
+            }
+        };
+        let stop = async {
+            self.shutdown.aborting().await;
+            abort.abort(AbortReason::Shutdown);
+            std::future::pending::<Infallible>().await
+        };
+        let (outcome, usage) = tokio::select! {
+            ended = work => ended,
+            never = stop => match never {},
+        };
+        log_end(&outcome, usage.as_ref());
+        report.close(outcome, usage).await
+    }
+
+    /// The stages after the claim. A refusal or failure in any of them is the run's outcome.
+    async fn work(&self, claim: &Claim, progress: Arc<Progress>) -> (Outcome, Option<Usage>) {
+        let admitted = match admit(claim, &self.routes) {
+            Ok(admitted) => admitted,
+            Err(outcome) => return (outcome, None),
+        };
+        let run = &admitted.run;
+        tracing::info!(
+            route = admitted.route.name,
+            implementation_type = run.definition.implementation.kind,
+            behavior = ?run.behavior,
+            tenant = run.block.tenant,
+            owner = run.definition.owner,
+            "run admitted"
+        );
+        progress.change(|timeline| timeline.limit(admitted.route.grants.limits()));
+        let prepared = match prepare(admitted, self.protection.clone()).await {
+            Ok(prepared) => prepared,
+            Err(outcome) => return (outcome, None),
+        };
+        let (outcome, usage) = execute(prepared, &self.sandbox, progress, self.abort_grace).await;
+        (outcome, Some(usage))
+    }
+}
+
+/// One line per run, for people and for accounting.
+fn log_end(outcome: &Outcome, usage: Option<&Usage>) {
+    let code = outcome.code();
+    let detail = outcome.detail();
+    let usage = usage.copied().unwrap_or_default();
+    tracing::info!(
+        outcome = code,
+        detail,
+        fuel = usage.fuel,
+        memory_bytes = usage.memory_peak,
+        wall_time = ?usage.wall_time,
+        "run ended"
+    );
+}

@@ -1,0 +1,167 @@
+//! One run from a file, then exit: `EXECUTION_MODE=single-run`, for a job per run in Kubernetes.
+
+use super::LAST_REPORTS;
+use super::pipeline::Pipeline;
+use crate::admit::Route;
+use crate::meshstack::{BuildError, Claim, DocumentError, HttpConfig, RunClient, RunnerIdentity};
+use crate::prepare::Protection;
+use crate::report::{self, Delivery, Reporter};
+use crate::sandbox::Sandbox;
+use crate::shutdown::Shutdown;
+use blockhouse_policy::Limits;
+use std::io;
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::time::Duration;
+use tokio::runtime::{Builder, Runtime};
+use tracing::Instrument as _;
+use url::Url;
+
+/// The most bytes that a run's document may have; what a claim may have, too.
+const DOCUMENT_MAX: u64 = 32 << 20;
+
+/// What is needed to execute one run from a file.
+#[derive(Debug)]
+pub(super) struct Config {
+    /// The run's document, decrypted.
+    pub(super) run_file: PathBuf,
+    /// Who reports.
+    pub(super) runner: RunnerIdentity,
+    /// Where meshStack is, if that is configured: then the run's token goes nowhere else.
+    pub(super) base_url: Option<Url>,
+    /// How to talk HTTP.
+    pub(super) http: HttpConfig,
+    /// How to report.
+    pub(super) report: report::Config,
+    /// How long a component that watches for aborts may take to clean up.
+    pub(super) abort_grace: Duration,
+    /// What applies before the run's route is known.
+    pub(super) limits: Limits,
+}
+
+/// One run that is ready to be executed.
+#[derive(Debug)]
+pub struct SingleRun {
+    control: Runtime,
+    work: Runtime,
+    claim: Claim,
+    client: RunClient,
+    pipeline: Pipeline,
+}
+
+/// Why a run from a file can't be executed or reported.
+#[derive(Debug, thiserror::Error)]
+pub enum SingleRunError {
+    /// Its document can't be read.
+    #[error("failed to read the run from `{path}`")]
+    Read {
+        /// The file.
+        path: PathBuf,
+        /// What the system said.
+        #[source]
+        source: io::Error,
+    },
+    /// Its document holds no run.
+    #[error("`{path}` holds no run")]
+    Document {
+        /// The file.
+        path: PathBuf,
+        /// What is wrong.
+        #[source]
+        source: DocumentError,
+    },
+    /// It can't be reported.
+    #[error("the run from `{path}` can't be reported")]
+    Client {
+        /// The file.
+        path: PathBuf,
+        /// What is wrong.
+        #[source]
+        source: BuildError,
+    },
+    /// A runtime can't be set up.
+    #[error("failed to start threads")]
+    Runtime(#[source] io::Error),
+}
+
+impl SingleRun {
+    /// Reads the run. There will be no journal: whoever made the file has the run.
+    ///
+    /// # Errors
+    /// [`SingleRunError`] if the run can't even be reported as failed.
+    pub(super) fn build(
+        config: Config,
+        sandbox: Sandbox,
+        routes: Vec<Arc<Route>>,
+        shutdown: Shutdown,
+    ) -> Result<Self, SingleRunError> {
+        let path = config.run_file;
+        let document = match read(&path) {
+            Ok(document) => document,
+            Err(source) => return Err(SingleRunError::Read { path, source }),
+        };
+        let claim = match Claim::parse(&document) {
+            Ok(claim) => claim,
+            Err(source) => return Err(SingleRunError::Document { path, source }),
+        };
+        let base_url = config.base_url.as_ref();
+        let client = RunClient::from_claim_alone(&config.http, &config.runner, base_url, &claim)
+            .map_err(|source| SingleRunError::Client { path, source })?;
+        let control = Builder::new_current_thread().enable_all().build();
+        let control = control.map_err(SingleRunError::Runtime)?;
+        let work = Builder::new_multi_thread().enable_all().thread_name("work").build();
+        let work = work.map_err(SingleRunError::Runtime)?;
+        let pipeline = Pipeline {
+            sandbox,
+            routes,
+            protection: Protection::Opened,
+            reporter: Reporter::new(config.report, control.handle().clone()),
+            abort_grace: config.abort_grace,
+            limits: config.limits,
+            shutdown,
+        };
+        Ok(Self { control, work, claim, client, pipeline })
+    }
+
+    /// Executes the run and reports it with its own token; blocks. `background` runs beside it on the control thread.
+    pub fn run(self, background: impl Future<Output = ()> + Send + 'static) -> Delivery {
+        let Self { control, work, claim, client, pipeline } = self;
+        let span = tracing::info_span!("run", run = %claim.id());
+        let shutdown = pipeline.shutdown.clone();
+        let aborting = shutdown.clone();
+        let delivery = control.block_on(async {
+            tokio::spawn(background);
+            tokio::spawn(async move {
+                // There is nothing to drain: stopping means aborting the one run.
+                shutdown.draining().await;
+                shutdown.abort();
+            });
+            let patience = pipeline.abort_grace + LAST_REPORTS;
+            let run = async move { pipeline.carry_out(&claim, client, Ok(None)).await };
+            let run = work.spawn(run.instrument(span));
+            let given_up = async {
+                aborting.aborting().await;
+                tokio::time::sleep(patience).await;
+            };
+            tokio::select! {
+                biased;
+                // A panic in there is a defect; the report has told meshStack by then.
+                delivery = run => delivery.unwrap_or(Delivery::Postponed),
+                () = given_up => Delivery::Postponed,
+            }
+        });
+        work.shutdown_background();
+        delivery
+    }
+}
+
+fn read(path: &std::path::Path) -> io::Result<Vec<u8>> {
+    use std::io::Read as _;
+    let mut document = Vec::new();
+    std::fs::File::open(path)?.take(DOCUMENT_MAX + 1).read_to_end(&mut document)?;
+    if document.len() as u64 > DOCUMENT_MAX {
+        let message = format!("more than {DOCUMENT_MAX} bytes");
+        return Err(io::Error::new(io::ErrorKind::FileTooLarge, message));
+    }
+    Ok(document)
+}
