@@ -1,0 +1,2 @@
+;; A component, but not one that executes runs.
+(component)

@@ -1,0 +1,5 @@
+;; Tells the host to write the run beyond its memory.
+(module
+  (memory (export "memory") 1)
+  (func (export "cabi_realloc") (param i32 i32 i32 i32) (result i32) (i32.const 0xfffffff0))
+  (func (export "execute") (param i32) (result i32) (i32.const 0)))

@@ -1,0 +1,5 @@
+;; Wants four gigabytes from the beginning.
+(module
+  (memory (export "memory") 65536)
+  (func (export "cabi_realloc") (param i32 i32 i32 i32) (result i32) (i32.const 1024))
+  (func (export "execute") (param i32) (result i32) (i32.const 0)))

@@ -1,0 +1,2 @@
+;; Needs the network.
+(import "wasi:sockets/tcp-create-socket@0.2.0" (instance))

@@ -1,0 +1,3 @@
+;; WASI 0.3: streams, futures and tasks.
+(core func (canon task.cancel))
+(type (stream u8))

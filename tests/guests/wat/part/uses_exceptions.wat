@@ -1,0 +1,2 @@
+;; Exceptions.
+(core module (tag))

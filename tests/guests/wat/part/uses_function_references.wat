@@ -1,0 +1,2 @@
+;; Typed function references.
+(core module (type $f (func)) (func (param (ref null $f))))

@@ -1,0 +1,2 @@
+;; Continuations.
+(core module (type $f (func)) (type $c (cont $f)))

@@ -1,0 +1,33 @@
+//! What the suites and the demo share: daemons in this process ([`Runner`]) and as a process of their own ([`Process`]).
+
+mod process;
+mod runner;
+
+pub use process::Process;
+pub use runner::{Component, Runner, RunnerBuilder};
+
+use std::time::Duration;
+
+/// A key pair for tests; whatever is sealed to it is no secret.
+pub const PRIVATE_KEY: &str = include_str!("../fixtures/sealed/TEST-ONLY-runner-pkcs8.pem");
+
+/// The certificate of [`PRIVATE_KEY`].
+pub const CERTIFICATE: &str = include_str!("../fixtures/sealed/TEST-ONLY-certificate.pem");
+
+/// The API key that test daemons use.
+pub const API_KEY: (&str, &str) = ("test-client", "test-client-secret");
+
+/// How long a test waits for something that must happen: far longer than it takes, so that a slow machine does not matter.
+///
+/// `BLOCKHOUSE_TEST_PATIENCE_SECONDS` changes it.
+#[must_use]
+pub fn patience() -> Duration {
+    let seconds = std::env::var("BLOCKHOUSE_TEST_PATIENCE_SECONDS").ok();
+    Duration::from_secs(seconds.and_then(|text| text.parse().ok()).unwrap_or(120))
+}
+
+/// Base64 as meshStack writes it.
+#[must_use]
+pub fn base64(bytes: &[u8]) -> String {
+    data_encoding::BASE64.encode(bytes)
+}

@@ -1,0 +1,273 @@
+//! A daemon in this process.
+
+use crate::{API_KEY, PRIVATE_KEY};
+use anyhow::{Context as _, Result};
+use blockhouse::admit::Route;
+use blockhouse::backoff;
+use blockhouse::daemon::{self, Daemon, Stopped};
+use blockhouse::meshstack::{self, Credentials, HttpConfig, Retry, RunnerIdentity};
+use blockhouse::sandbox::{self, Sandbox};
+use blockhouse::shutdown::Shutdown;
+use blockhouse::unseal::PrivateKey;
+use blockhouse::{poll, report};
+use blockhouse_emulator::Emulator;
+use blockhouse_policy::{Grants, Limits, Pattern, RouteMatch};
+use secrecy::SecretString;
+use std::net::SocketAddr;
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::thread::JoinHandle;
+use std::time::Duration;
+use tempfile::TempDir;
+
+/// A component, and the implementation type that is routed to it.
+#[derive(Clone, Debug)]
+pub struct Component {
+    implementation_type: String,
+    bytes: Vec<u8>,
+    grants: Grants,
+}
+
+/// Sets up a [`Runner`].
+#[derive(Debug)]
+pub struct RunnerBuilder {
+    components: Vec<Component>,
+    concurrency: u32,
+    credentials: Credentials,
+    state_directory: Option<PathBuf>,
+    abort_grace: Duration,
+    drain_timeout: Duration,
+    report: report::Config,
+    poll_interval: Duration,
+}
+
+/// A daemon in this process, with short waits. Dropping it drains it.
+#[derive(Debug)]
+pub struct Runner {
+    shutdown: Shutdown,
+    admin: SocketAddr,
+    thread: Option<JoinHandle<Stopped>>,
+    _state: Option<TempDir>,
+}
+
+impl Component {
+    /// Routes this implementation type to these bytes.
+    #[must_use]
+    pub fn new(implementation_type: &str, bytes: &[u8]) -> Self {
+        let grants = Grants::none().with_limits(test_limits());
+        Self { implementation_type: implementation_type.to_owned(), bytes: bytes.to_vec(), grants }
+    }
+
+    /// With these grants instead of the defaults for tests.
+    #[must_use]
+    pub fn grants(mut self, grants: Grants) -> Self {
+        self.grants = grants;
+        self
+    }
+}
+
+/// The default limits, but so much fuel, memory and log that hitting them takes a moment and not seconds.
+fn test_limits() -> Limits {
+    Limits {
+        fuel: 200_000_000,
+        memory_bytes: 16 << 20,
+        log_total_bytes: 1 << 20,
+        ..Limits::default()
+    }
+}
+
+impl Default for RunnerBuilder {
+    fn default() -> Self {
+        let (id, secret) = API_KEY;
+        Self {
+            components: vec![Component::new("MANUAL", blockhouse_artifacts::MANUAL)],
+            concurrency: 8,
+            credentials: Credentials::ApiKey {
+                client_id: id.to_owned(),
+                client_secret: SecretString::from(secret),
+            },
+            state_directory: None,
+            abort_grace: Duration::from_secs(10),
+            drain_timeout: Duration::from_secs(60),
+            report: report::Config {
+                interval: Duration::from_millis(20),
+                sign_of_life: Duration::from_millis(100),
+                backoff: short_backoff(),
+            },
+            poll_interval: Duration::from_millis(20),
+        }
+    }
+}
+
+fn short_backoff() -> backoff::Config {
+    backoff::Config { first: Duration::from_millis(10), cap: Duration::from_millis(100) }
+}
+
+impl RunnerBuilder {
+    /// Adds a component beside `MANUAL`.
+    #[must_use]
+    pub fn component(mut self, component: Component) -> Self {
+        self.components.push(component);
+        self
+    }
+
+    /// Concurrent runs.
+    #[must_use]
+    pub fn concurrency(mut self, concurrency: u32) -> Self {
+        self.concurrency = concurrency;
+        self
+    }
+
+    /// User and password instead of an API key.
+    #[must_use]
+    pub fn basic(mut self, username: &str, password: &str) -> Self {
+        self.credentials = Credentials::Basic {
+            username: username.to_owned(),
+            password: SecretString::from(password),
+        };
+        self
+    }
+
+    /// Keeps the journal here instead of in a temporary directory.
+    #[must_use]
+    pub fn state_directory(mut self, directory: impl Into<PathBuf>) -> Self {
+        self.state_directory = Some(directory.into());
+        self
+    }
+
+    /// How long an aborted component may clean up.
+    #[must_use]
+    pub fn abort_grace(mut self, grace: Duration) -> Self {
+        self.abort_grace = grace;
+        self
+    }
+
+    /// How long a drain waits.
+    #[must_use]
+    pub fn drain_timeout(mut self, timeout: Duration) -> Self {
+        self.drain_timeout = timeout;
+        self
+    }
+
+    /// How often progress is reported at most, and at least.
+    #[must_use]
+    pub fn report(mut self, interval: Duration, sign_of_life: Duration) -> Self {
+        self.report.interval = interval;
+        self.report.sign_of_life = sign_of_life;
+        self
+    }
+
+    /// The pause between idle polls.
+    #[must_use]
+    pub fn poll_interval(mut self, interval: Duration) -> Self {
+        self.poll_interval = interval;
+        self
+    }
+
+    /// Starts the daemon against the emulator.
+    ///
+    /// # Errors
+    /// If it can't start.
+    pub fn start(self, emulator: &Emulator) -> Result<Runner> {
+        let sandbox = Sandbox::new(&sandbox::Config { max_runs: self.concurrency })?;
+        let routes = self.components.iter().map(|component| route(&sandbox, component));
+        let routes = routes.collect::<Result<Vec<_>>>()?;
+        let temporary = match &self.state_directory {
+            Some(_) => None,
+            None => Some(tempfile::tempdir()?),
+        };
+        let state_directory = match (&self.state_directory, &temporary) {
+            (Some(path), _) => path.clone(),
+            (None, Some(temporary)) => temporary.path().to_owned(),
+            (None, None) => anyhow::bail!("no state directory"),
+        };
+        let retry = Retry {
+            tries: 2,
+            backoff: short_backoff(),
+            retry_after_cap: Duration::from_millis(200),
+        };
+        let config = daemon::Config {
+            meshstack: meshstack::Config {
+                base_url: emulator.url().parse()?,
+                credentials: self.credentials,
+                runner: RunnerIdentity { uuid: emulator.runner_uuid(), node: "test".to_owned() },
+                http: HttpConfig { retry, ..HttpConfig::default() },
+            },
+            registration: None,
+            private_key: PrivateKey::from_pem(&SecretString::from(PRIVATE_KEY))?,
+            poll: poll::Config { interval: self.poll_interval },
+            report: self.report,
+            state_directory,
+            admin: Some(SocketAddr::from(([127, 0, 0, 1], 0))),
+            concurrency: self.concurrency,
+            drain_timeout: self.drain_timeout,
+            abort_grace: self.abort_grace,
+            limits: test_limits(),
+        };
+        let shutdown = Shutdown::default();
+        let daemon = Daemon::build(config, sandbox, routes, shutdown.clone())?;
+        let admin = daemon.admin_address().context("no admin server")?;
+        let thread = std::thread::spawn(move || daemon.run(std::future::pending()));
+        Ok(Runner { shutdown, admin, thread: Some(thread), _state: temporary })
+    }
+}
+
+fn route(sandbox: &Sandbox, component: &Component) -> Result<Arc<Route>> {
+    let matches = RouteMatch {
+        implementation_type: vec![Pattern::new(component.implementation_type.as_str())],
+        ..RouteMatch::default()
+    };
+    let grants = component.grants.clone();
+    let name = component.implementation_type.clone();
+    let component = sandbox.load(&component.bytes, grants.limits().component_bytes)?;
+    Ok(Arc::new(Route { name, matches, component, grants: Arc::new(grants) }))
+}
+
+impl Runner {
+    /// A daemon that executes `MANUAL` runs.
+    #[must_use]
+    pub fn builder() -> RunnerBuilder {
+        RunnerBuilder::default()
+    }
+
+    /// How to stop it.
+    #[must_use]
+    pub fn shutdown(&self) -> &Shutdown {
+        &self.shutdown
+    }
+
+    /// The address of a page of the admin server.
+    #[must_use]
+    pub fn admin(&self, path: &str) -> String {
+        format!("http://{}{path}", self.admin)
+    }
+
+    /// Drains it and tells how it ended.
+    ///
+    /// # Errors
+    /// If it panicked.
+    pub async fn drain(mut self) -> Result<Stopped> {
+        self.shutdown.drain();
+        self.ended().await
+    }
+
+    /// Waits until it has ended by itself.
+    ///
+    /// # Errors
+    /// If it panicked.
+    pub async fn ended(&mut self) -> Result<Stopped> {
+        let thread = self.thread.take().context("has ended before")?;
+        let joined = tokio::task::spawn_blocking(move || thread.join()).await?;
+        joined.map_err(|_| anyhow::anyhow!("the daemon panicked"))
+    }
+}
+
+impl Drop for Runner {
+    fn drop(&mut self) {
+        self.shutdown.abort();
+        if let Some(thread) = self.thread.take() {
+            // If it panicked, the test has failed for want of a result.
+            let _ = thread.join();
+        }
+    }
+}

@@ -1,0 +1,66 @@
+//! What a component can see: its run, the time, random numbers. Neither the host nor, without a grant, a secret.
+
+use crate::trial::Trial;
+
+pub(crate) mod reads_environment {
+    use super::*;
+    use blockhouse_artifacts::READS_ENVIRONMENT;
+
+    #[tokio::test(flavor = "multi_thread")]
+    async fn nothing_of_the_host_can_be_seen() {
+        let ended = Trial::of(READS_ENVIRONMENT).run().await.succeeded();
+        let expected = "\
+            looking: Ok(())\n\
+            variables: 0\n\
+            arguments: 0\n\
+            preopens: 0\n\
+            current directory: false\n\
+            /: false\n\
+            .: false\n\
+            /etc/passwd: false\n\
+            ../../etc/passwd: false\n\
+            write: false\n\
+            stdin: false\n\
+            terminal: false\n\
+            clock works: true\n\
+            random works: true\n";
+        assert_eq!(ended.told, expected);
+    }
+}
+
+pub(crate) mod reveal_secret {
+    use super::*;
+    use blockhouse_artifacts::REVEAL_SECRET;
+
+    #[tokio::test(flavor = "multi_thread")]
+    async fn a_secret_is_not_revealed_without_a_grant() {
+        let trial = Trial::of(REVEAL_SECRET).secret("token", "hunter2").reveal("other");
+        let ended = trial.run().await.succeeded();
+        assert!(!format!("{ended:?}").contains("hunter2"));
+        let rule = "the route does not list `token` under `reveal`";
+        assert!(ended.told.contains(rule), "{}", ended.told);
+    }
+
+    #[tokio::test(flavor = "multi_thread")]
+    async fn a_secret_is_revealed_with_a_grant() {
+        let trial = Trial::of(REVEAL_SECRET).secret("token", "hunter2").reveal("token");
+        let ended = trial.run().await.succeeded();
+        assert!(ended.told.contains(r#"Some(Ok("hunter2"))"#), "{}", ended.told);
+    }
+}
+
+pub(crate) mod secret_to_output {
+    use super::*;
+    use blockhouse_artifacts::SECRET_TO_OUTPUT;
+
+    #[tokio::test(flavor = "multi_thread")]
+    async fn a_secret_stays_sensitive_on_its_way_through() {
+        let trial = Trial::of(SECRET_TO_OUTPUT).secret("token", "hunter2");
+        let ended = trial.run().await.succeeded();
+        let output = ended.output("copy").unwrap();
+        assert!(output.is_sensitive(), "whatever the component says");
+        assert_eq!(output.expose(), r#""hunter2""#);
+        assert!(ended.output("bad").is_none());
+        assert!(!format!("{ended:?}").contains("hunter2"), "{ended:?}");
+    }
+}
