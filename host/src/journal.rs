@@ -59,13 +59,20 @@ impl Journal {
         let lock = lock(directory)?;
         let replayed = record::replay(&segments, key)?;
         let runner = Arc::clone(key.public());
-        let writer = Writer::start(segments, runner, replayed.segments, replayed.kept)?;
+        let writer = Writer::start(segments, runner, replayed.segments, &replayed.runs)?;
         let writer = Arc::new(writer);
         let runs = replayed.runs.into_iter().map(|(run, history)| {
             history.left_over(RunJournal { run, writer: Arc::clone(&writer) })
         });
         let found = Found { runs: runs.flatten().collect(), unreadable: replayed.unreadable };
         Ok((Self { writer, _lock: lock }, found))
+    }
+
+    /// Whether the journal can be written; a disk that was full may have room again.
+    pub async fn is_writable(&self) -> bool {
+        // A run that does not exist is settled already.
+        let Ok(run) = RunId::parse("probe") else { return false };
+        self.writer.append_durably(&run, &Record::Settled).await.is_ok()
     }
 
     /// The part of a run.

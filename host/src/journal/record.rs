@@ -14,6 +14,13 @@ use std::path::{Path, PathBuf};
 #[derive(Debug, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub(super) enum Record {
+    /// All that an earlier segment says of a run, in one piece: that segment is needed for it no more.
+    Carried {
+        #[serde(serialize_with = "expose")]
+        document: SecretString,
+        steps: Vec<Step>,
+        end: Option<Box<Update>>,
+    },
     Claim {
         #[serde(serialize_with = "expose")]
         document: SecretString,
@@ -54,6 +61,13 @@ pub(super) struct History {
 }
 
 impl History {
+    /// The whole history as one record; none without a claim.
+    pub(super) fn carried(&self) -> Option<Record> {
+        let document = self.claim.clone()?;
+        let end = self.end.clone().map(Box::new);
+        Some(Record::Carried { document, steps: self.steps.clone(), end })
+    }
+
     /// A run without a claim had not begun.
     pub(super) fn left_over(self, journal: RunJournal) -> Option<LeftOver> {
         let Self { claim, steps, end } = self;
@@ -61,15 +75,21 @@ impl History {
     }
 }
 
+/// An earlier segment.
+#[derive(Debug)]
+pub(super) struct Old {
+    pub(super) path: PathBuf,
+    /// Whether somebody may want to look at it when it is needed no more.
+    pub(super) is_damaged: bool,
+}
+
 /// What the segments amount to.
 #[derive(Debug, Default)]
 pub(super) struct Replayed {
     /// The runs that are not settled.
     pub(super) runs: BTreeMap<RunId, History>,
-    /// The first segment in which each of them is.
-    pub(super) kept: BTreeMap<RunId, u64>,
-    /// The segments that could be read to their end.
-    pub(super) segments: BTreeMap<u64, PathBuf>,
+    /// The segments that could be opened.
+    pub(super) segments: BTreeMap<u64, Old>,
     pub(super) unreadable: Vec<JournalError>,
 }
 
@@ -81,7 +101,7 @@ pub(super) fn replay(directory: &Path, key: &PrivateKey) -> Result<Replayed, Jou
             Ok(Some(reader)) => reader,
             // The daemon ended while it began the segment.
             Ok(None) => {
-                replayed.segments.insert(number, path);
+                replayed.segments.insert(number, Old { path, is_damaged: false });
                 continue;
             }
             Err(error) => {
@@ -92,28 +112,28 @@ pub(super) fn replay(directory: &Path, key: &PrivateKey) -> Result<Replayed, Jou
         let unreadable = replayed.unreadable.len();
         loop {
             match reader.next() {
-                Read::Record(run, record) => replayed.apply(number, run, record),
+                Read::Record(run, record) => replayed.apply(run, record),
                 Read::Damaged(error) => replayed.unreadable.push(error),
                 Read::End => break,
             }
         }
-        if replayed.unreadable.len() == unreadable {
-            replayed.segments.insert(number, path);
-        }
+        let is_damaged = replayed.unreadable.len() != unreadable;
+        replayed.segments.insert(number, Old { path, is_damaged });
     }
     Ok(replayed)
 }
 
 impl Replayed {
-    fn apply(&mut self, segment: u64, run: RunId, record: Record) {
+    fn apply(&mut self, run: RunId, record: Record) {
         if let Record::Settled = record {
             self.runs.remove(&run);
-            self.kept.remove(&run);
             return;
         }
-        self.kept.entry(run.clone()).or_insert(segment);
         let history = self.runs.entry(run).or_default();
         match record {
+            Record::Carried { document, steps, end } => {
+                *history = History { claim: Some(document), steps, end: end.map(|end| *end) };
+            }
             Record::Claim { document } => history.claim = Some(document),
             Record::End { update } => history.end = Some(*update),
             Record::Steps { steps } => history.steps = steps,

@@ -52,8 +52,12 @@ impl Segment {
         let length = u32::try_from(sealed.len()).map_err(|_| JournalError::Encrypt)?;
         let mut file = at("create", &path, os::create_private_file(&path))?;
         let header = [&length.to_be_bytes()[..], &sealed].concat();
-        at("write", &path, file.write_all(&header))?;
-        at("sync", directory, os::sync_directory(directory))?;
+        let written = file.write_all(&header).and_then(|()| os::sync_directory(directory));
+        if written.is_err() {
+            // It holds nothing, and on a full disk there would be one for each try.
+            let _ = fs::remove_file(&path);
+        }
+        at("write", &path, written)?;
         let key = key(plain.as_slice())?;
         Ok(Self { path, file, key, frames: 0, length: header.len() as u64 })
     }
@@ -126,8 +130,11 @@ impl Reader {
     }
 
     pub(super) fn next(&mut self) -> Read {
-        // A frame that is cut off was never acknowledged.
+        // A frame that is cut off was never acknowledged, nor were zeros that a power cut left.
         let Some(frame) = part(&self.content, self.offset) else { return Read::End };
+        if frame.len() < AES_256_GCM.tag_len() {
+            return self.skip_rest();
+        }
         let mut frame = Zeroizing::new(frame.to_vec());
         let damaged = JournalError::Damaged { path: self.path.clone(), offset: self.offset as u64 };
         self.offset += LENGTH_BYTES + frame.len();
@@ -138,6 +145,18 @@ impl Reader {
         let record = serde_json::from_slice::<(String, Record)>(content).ok();
         let record = record.and_then(|(run, record)| Some((RunId::parse(&run).ok()?, record)));
         record.map_or(Read::Damaged(damaged), |(run, record)| Read::Record(run, record))
+    }
+}
+
+impl Reader {
+    /// Where a length is impossible, nothing behind it can be found.
+    fn skip_rest(&mut self) -> Read {
+        let offset = std::mem::replace(&mut self.offset, self.content.len());
+        let rest = self.content.get(offset..).unwrap_or_default();
+        if rest.iter().all(|byte| *byte == 0) {
+            return Read::End;
+        }
+        Read::Damaged(JournalError::Damaged { path: self.path.clone(), offset: offset as u64 })
     }
 }
 

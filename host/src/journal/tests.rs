@@ -130,7 +130,43 @@ async fn damage_costs_the_record_that_it_hits_and_the_segment_is_kept() {
     assert!(matches!(found.unreadable[..], [JournalError::Damaged { .. }]));
     found.runs[0].journal.settle();
     drop((journal, found));
-    assert!(path.exists(), "somebody may want to look at it");
+    assert!(path.with_extension("damaged").exists(), "somebody may want to look at it");
+    let (_journal, found) = open(directory.path());
+    assert!(found.runs.is_empty() && found.unreadable.is_empty(), "what is settled stays settled");
+}
+
+#[tokio::test]
+async fn a_run_that_stays_open_is_carried_from_start_to_start_and_keeps_no_old_segment() {
+    let directory = tempfile::tempdir().unwrap();
+    let (journal, _) = open(directory.path());
+    journal.of(id("a")).claim("first").await.unwrap();
+    journal.of(id("a")).end(update("done")).await.unwrap();
+    drop(journal);
+    for _ in 0..3 {
+        let (_journal, found) = open(directory.path());
+        assert_eq!(left_over(&found), ["a: first, done"]);
+        assert_eq!(files(directory.path()).len(), 1);
+    }
+}
+
+#[tokio::test]
+async fn a_disk_that_could_not_be_written_is_written_again_when_it_can() {
+    let directory = tempfile::tempdir().unwrap();
+    let (journal, _) = open(directory.path());
+    let large = "x".repeat(5 << 20);
+    let run = journal.of(id("a"));
+    run.claim(&large).await.unwrap();
+    // The segment is full, and the next one has no place.
+    let [segments, away] = ["journal", "away"].map(|name| directory.path().join(name));
+    fs::rename(&segments, &away).unwrap();
+    assert!(run.end(update("lost")).await.is_err());
+    assert!(!journal.is_writable().await);
+    run.settle();
+    fs::rename(&away, &segments).unwrap();
+    assert!(journal.is_writable().await);
+    drop((journal, run));
+    let (_journal, found) = open(directory.path());
+    assert!(found.runs.is_empty(), "the run was settled when the disk was away: {found:?}");
 }
 
 #[tokio::test]

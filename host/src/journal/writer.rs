@@ -1,17 +1,17 @@
 //! The thread that writes: [`Writer`].
 
 use super::error::{JournalError, at};
-use super::record::Record;
+use super::record::{History, Old, Record};
 use super::segment::Segment;
 use super::segments_in;
 use crate::run::RunId;
 use crate::unseal::PublicKey;
 use std::collections::BTreeMap;
-use std::fs;
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::mpsc::{Receiver, Sender, channel};
 use std::thread::{Builder, JoinHandle};
+use std::{fs, io};
 use tokio::sync::oneshot;
 use zeroize::Zeroizing;
 
@@ -43,24 +43,25 @@ struct Log {
     runner: Arc<PublicKey>,
     segment: Option<Segment>,
     number: u64,
-    /// The segments that may be removed once they are needed no more; unreadable ones are not among them.
-    segments: BTreeMap<u64, PathBuf>,
+    /// The segments that are removed, from the oldest on, once they are needed no more.
+    segments: BTreeMap<u64, Old>,
     /// The first segment of each run that is not settled.
     kept: BTreeMap<RunId, u64>,
 }
 
 impl Writer {
-    /// Goes on behind the earlier `segments`; `kept` are the runs that they are kept for.
+    /// Begins a segment that takes over what the earlier ones say of these `runs`.
     pub(super) fn start(
         directory: PathBuf,
         runner: Arc<PublicKey>,
-        segments: BTreeMap<u64, PathBuf>,
-        kept: BTreeMap<RunId, u64>,
+        segments: BTreeMap<u64, Old>,
+        runs: &BTreeMap<RunId, History>,
     ) -> Result<Self, JournalError> {
         let number = segments_in(&directory)?.last().map_or(0, |(number, _)| *number);
+        let kept = BTreeMap::new();
         let mut log = Log { directory, runner, segment: None, number, segments, kept };
         // A disk that can't be written must be known before the first claim.
-        log.rotate()?;
+        log.carry_over(runs)?;
         log.remove_settled();
         let (orders, inbox) = channel();
         let path = log.directory.clone();
@@ -125,21 +126,40 @@ impl Drop for Writer {
 impl Log {
     /// Writes what is ordered until nobody can order any more. What arrives during a write is one batch.
     fn write(&mut self, inbox: &Receiver<Order>) {
+        // That a run is settled must be written some time, or it would be kept for ever.
+        let mut owed: Vec<Order> = Vec::new();
         while let Ok(first) = inbox.recv() {
-            let batch: Vec<_> =
-                std::iter::once(first).chain(inbox.try_iter().take(BATCH_MAX - 1)).collect();
+            let arrived = std::iter::once(first).chain(inbox.try_iter().take(BATCH_MAX - 1));
+            let batch: Vec<_> = owed.drain(..).chain(arrived).collect();
             let result = self.write_batch(&batch);
             if result.is_ok() {
                 batch.iter().for_each(|order| self.keep(order));
                 self.remove_settled();
             }
             for order in batch {
-                // Who does not wait does not hear of it, but the operator does.
-                if let (Err(_), Err(error)) = (order.written.send(result.clone()), &result) {
-                    tracing::warn!(run = %order.run, %error, "a record of the journal is lost");
+                if order.settles && !order.durably && result.is_err() {
+                    owed.push(order);
+                    continue;
                 }
+                // Who does not wait does not want to know.
+                let _ = order.written.send(result.clone());
             }
         }
+    }
+
+    /// Writes each run's whole history into a new segment.
+    fn carry_over(&mut self, runs: &BTreeMap<RunId, History>) -> Result<(), JournalError> {
+        self.rotate()?;
+        let Some(segment) = &mut self.segment else { return Err(JournalError::Stopped) };
+        let mut frames = Vec::new();
+        for (run, history) in runs {
+            let Some(record) = history.carried() else { continue };
+            let content = serde_json::to_vec(&(run.as_str(), record));
+            let content = Zeroizing::new(content.map_err(|_| JournalError::Encrypt)?);
+            frames.extend(segment.frame(&content)?);
+            self.kept.insert(run.clone(), self.number);
+        }
+        segment.append(&frames, true)
     }
 
     fn write_batch(&mut self, batch: &[Order]) -> Result<(), JournalError> {
@@ -161,7 +181,8 @@ impl Log {
     fn rotate(&mut self) -> Result<(), JournalError> {
         self.number += 1;
         let segment = Segment::create(&self.directory, self.number, &self.runner)?;
-        self.segments.insert(self.number, segment.path().to_owned());
+        let path = segment.path().to_owned();
+        self.segments.insert(self.number, Old { path, is_damaged: false });
         self.segment = Some(segment);
         Ok(())
     }
@@ -174,16 +195,29 @@ impl Log {
         }
     }
 
-    /// Removes the segments that are older than any run that is not settled.
+    /// Removes the segments that are older than any run that is not settled. The oldest first, and none after one that stays:
+    /// the later ones say which of its runs are settled.
     fn remove_settled(&mut self) {
         if self.segments.len() <= 1 {
             return;
         }
         let needed = self.kept.values().min().copied().unwrap_or(self.number).min(self.number);
-        let needed = self.segments.split_off(&needed);
-        for path in std::mem::replace(&mut self.segments, needed).into_values() {
-            if let Err(error) = fs::remove_file(&path) {
-                tracing::warn!(path = %path.display(), %error, "a segment of the journal can't be removed");
+        while let Some(oldest) = self.segments.first_entry() {
+            if *oldest.key() >= needed {
+                return;
+            }
+            let Old { path, is_damaged } = oldest.get();
+            let removed = if *is_damaged {
+                fs::rename(path, path.with_extension("damaged"))
+            } else {
+                fs::remove_file(path)
+            };
+            match removed {
+                Err(error) if error.kind() != io::ErrorKind::NotFound => {
+                    tracing::debug!(path = %path.display(), %error, "a segment of the journal can't be removed yet");
+                    return;
+                }
+                _ => drop(oldest.remove()),
             }
         }
     }
