@@ -86,7 +86,11 @@ impl Caller {
             self.transport.contact.note();
             return Ok(answer);
         }
-        Err(answer.into_failure(|answer| self.excerpt(answer, &authorization)))
+        // SECURITY: meshstack::tests::runs::a_rejected_sensitive_output_is_not_repeated
+        Err(answer.into_failure(|answer| match request.confidential {
+            true => String::new(),
+            false => self.excerpt(answer, &authorization),
+        }))
     }
 
     async fn authorization(

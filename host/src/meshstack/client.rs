@@ -65,6 +65,7 @@ impl Client {
             body: Bytes::new(),
             limit: CLAIM_MAX,
             transfer: false,
+            confidential: false,
         };
         let none = [StatusCode::NOT_FOUND, StatusCode::CONFLICT];
         let answer = self.caller.call(Operation::Claim, &request, &none).await?;
@@ -101,6 +102,7 @@ impl Client {
             body: body.into(),
             limit: ANSWER_MAX,
             transfer: false,
+            confidential: false,
         };
         let unknown = StatusCode::NOT_FOUND;
         let answer = self.caller.call_repeatedly(operation, &request, &[unknown]).await?;

@@ -83,6 +83,7 @@ impl RunClient {
         let operation = Operation::Update;
         let mut request = json(operation, Method::PATCH, &self.paths.update, update)?;
         request.transfer = update.artifact.is_some();
+        request.confidential = update.holds_secrets();
         let answer = self.caller.call_repeatedly(operation, &request, &[]).await?;
         UpdateAnswer::parse(&answer.body).map_err(|error| CallError {
             operation,
@@ -109,6 +110,7 @@ impl RunClient {
             body: Bytes::new(),
             limit: limit.min(PLAN_MAX),
             transfer: true,
+            confidential: false,
         };
         let answer = self.caller.call_repeatedly(operation, &request, &[]).await?;
         Ok(answer.body)
@@ -138,5 +140,6 @@ fn json(
         body: body.into(),
         limit: ANSWER_MAX,
         transfer: false,
+        confidential: false,
     })
 }

@@ -147,6 +147,7 @@ impl Session {
             body: Bytes::from(body),
             limit: ANSWER_MAX,
             transfer: false,
+            confidential: false,
         };
         // Counted from before the token was made: never longer than it lives.
         let asked_at = Instant::now();

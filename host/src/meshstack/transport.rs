@@ -58,6 +58,8 @@ pub(super) struct Request {
     pub(super) limit: usize,
     /// Whether a plan is carried, which may take long.
     pub(super) transfer: bool,
+    /// Whether the body holds something that an answer's excerpt must not repeat.
+    pub(super) confidential: bool,
 }
 
 /// What came back, whatever the status.

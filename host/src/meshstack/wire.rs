@@ -34,6 +34,13 @@ pub struct Update {
     pub changes_detected: Option<bool>,
 }
 
+impl Update {
+    /// Whether an output in it must not be shown, not even where an answer quotes it.
+    pub(super) fn holds_secrets(&self) -> bool {
+        self.steps.iter().flat_map(|step| step.outputs.values()).any(|output| output.sensitive)
+    }
+}
+
 /// Where a run is. `PENDING` is left out on purpose: meshStack answers 500 to it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize, Serialize)]
 #[serde(rename_all = "SCREAMING_SNAKE_CASE")]

@@ -43,6 +43,15 @@ async fn an_update_says_everything_exactly() {
 }
 
 #[tokio::test]
+async fn a_rejected_sensitive_output_is_not_repeated() {
+    let quoting = r#"{"message":"1180591620717411303424 is too large"}"#;
+    let server = Server::replies([Reply::json(422, quoting)]).await;
+    let error = run_client(&server).update(&update()).await.unwrap_err();
+    assert_eq!(error.status().map(|status| status.as_u16()), Some(422));
+    assert!(!format!("{error:?} {}", crate::telemetry::chain(&error)).contains("118059"));
+}
+
+#[tokio::test]
 async fn registering_declares_the_steps() {
     let server = Server::replies([Reply::status(200)]).await;
     let steps = [StepDeclaration { id: "a".to_owned(), display_name: "A".to_owned() }];
