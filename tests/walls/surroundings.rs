@@ -49,6 +49,17 @@ pub(crate) mod reveal_secret {
     }
 }
 
+pub(crate) mod ask_for_ever {
+    use super::*;
+    use blockhouse_artifacts::ASK_FOR_EVER;
+
+    #[tokio::test(flavor = "multi_thread")]
+    async fn asking_uses_up_the_fuel() {
+        let ended = Trial::of(ASK_FOR_EVER).secret("token", "hunter2").run().await;
+        assert_eq!(ended.code(), "limit.cpu");
+    }
+}
+
 pub(crate) mod secret_to_output {
     use super::*;
     use blockhouse_artifacts::SECRET_TO_OUTPUT;

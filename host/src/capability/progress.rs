@@ -1,6 +1,7 @@
 //! `blockhouse:block/progress`: the timeline of the run.
 
 use crate::capability::types::SecretHandle;
+use crate::outcome::{LimitHit, LimitName};
 use crate::sandbox::bindings::blockhouse::block::progress::{
     Host, HostStep, OutputType, OutputValue, StepDeclaration, StepError,
 };
@@ -78,7 +79,17 @@ pub struct StepHandle(StepIndex);
 
 impl Host for RunState {
     fn declare(&mut self, steps: Vec<StepDeclaration>) -> wasmtime::Result<()> {
-        self.charge(steps.iter().map(|step| step.id.len() + step.display_name.len()).sum());
+        let allowed = self.grants.limits().steps;
+        let text: usize = steps.iter().map(|step| step.id.len() + step.display_name.len()).sum();
+        // Each step is looked for among those that there are.
+        self.charge(text.saturating_add(steps.len().saturating_mul(allowed)));
+        if steps.len() > allowed {
+            let [used, allowed] =
+                [steps.len(), allowed].map(|n| u64::try_from(n).unwrap_or(u64::MAX));
+            return Err(
+                HostError::Limit(LimitHit { limit: LimitName::Steps, used, allowed }).into()
+            );
+        }
         self.progress.change(|timeline| {
             steps.iter().try_for_each(|step| {
                 timeline.declare(&step.id, &step.display_name).map_err(misuse)?;
@@ -106,7 +117,7 @@ impl Host for RunState {
 
 impl HostStep for RunState {
     fn new(&mut self, id: String, display_name: String) -> wasmtime::Result<Resource<StepHandle>> {
-        self.charge(id.len() + display_name.len());
+        self.charge(id.len() + display_name.len() + self.grants.limits().steps);
         let index = self.progress.change(|timeline| timeline.declare(&id, &display_name));
         Ok(self.table.push(StepHandle(index.map_err(misuse)?))?)
     }

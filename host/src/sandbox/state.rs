@@ -5,6 +5,7 @@ use super::stdio::Output;
 use crate::capability::Progress;
 use crate::run::RunId;
 use blockhouse_policy::Grants;
+use std::collections::HashSet;
 use std::sync::Arc;
 use wasmtime::component::ResourceTable;
 use wasmtime_wasi::{WasiCtx, WasiCtxView, WasiView};
@@ -21,6 +22,8 @@ pub(crate) struct RunState {
     pub(super) limiter: MemoryLimiter,
     /// Whether `execute` was called: what goes wrong from then on is the component's doing.
     pub(super) entered: bool,
+    /// The secrets that were asked for, by key; as many as the run has at most.
+    pub(crate) audited: HashSet<String>,
     wasi: WasiCtx,
     work: u64,
     preempted: bool,
@@ -46,6 +49,7 @@ impl RunState {
             table,
             limiter,
             entered: false,
+            audited: HashSet::new(),
             wasi,
             work: 0,
             preempted: false,
