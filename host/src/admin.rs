@@ -15,6 +15,7 @@ use std::convert::Infallible;
 use std::io;
 use std::net::SocketAddr;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 use tokio::net::TcpListener;
 use tokio::sync::Semaphore;
@@ -36,6 +37,7 @@ const CONTACT_MIN: Duration = Duration::from_secs(30);
 pub struct Readiness {
     contact: Contact,
     shutdown: Shutdown,
+    journal_failed: Arc<AtomicBool>,
     patience: Duration,
 }
 
@@ -48,17 +50,25 @@ pub struct Admin {
 }
 
 impl Readiness {
-    /// Ready means: meshStack has taken a call within the last few poll intervals, and no drain has begun. While every slot
+    /// Ready means: meshStack has taken a call within the last few poll intervals, the journal can be written, and no drain has begun. While every slot
     /// is taken nothing is claimed, but runs give signs of life.
     #[must_use]
-    pub fn new(contact: Contact, shutdown: Shutdown, poll_interval: Duration) -> Self {
+    pub fn new(
+        contact: Contact,
+        shutdown: Shutdown,
+        journal_failed: &Arc<AtomicBool>,
+        poll_interval: Duration,
+    ) -> Self {
         let patience = poll_interval.saturating_mul(INTERVALS).max(CONTACT_MIN);
-        Self { contact, shutdown, patience }
+        Self { contact, shutdown, journal_failed: Arc::clone(journal_failed), patience }
     }
 
     fn check(&self) -> Result<(), &'static str> {
         if self.shutdown.is_draining() {
             return Err("draining");
+        }
+        if self.journal_failed.load(Ordering::Relaxed) {
+            return Err("the journal can't be written");
         }
         match self.contact.last() {
             None => Err("no contact with meshStack yet"),

@@ -16,7 +16,7 @@ use crate::admin::{Admin, Readiness};
 use crate::admit::Route;
 use crate::journal::{Journal, JournalError, LeftOver, RunJournal};
 use crate::meshstack::wire::RunnerRegistration;
-use crate::meshstack::{self, Claim, Client};
+use crate::meshstack::{self, Claim, Client, RunClient};
 use crate::outcome::{Fault, Outcome};
 use crate::poll::{self, ClaimedRun, poll};
 use crate::prepare::Protection;
@@ -43,6 +43,9 @@ use tracing::Instrument as _;
 
 /// How long the final statuses of aborted runs may take to be delivered before the daemon ends; the journal keeps the rest.
 const LAST_REPORTS: Duration = Duration::from_secs(30);
+
+/// How long a final status that meshStack refuses is left alone.
+const POSTPONED_PAUSE: Duration = Duration::from_secs(10 * 60);
 
 /// Everything a daemon needs, valid.
 #[derive(Debug)]
@@ -129,6 +132,8 @@ struct Core {
     active: Mutex<HashSet<RunId>>,
     /// Whether a final status was left to the next start.
     postponed: AtomicBool,
+    /// Whether the last claim could not be written down.
+    journal_failed: Arc<AtomicBool>,
 }
 
 impl Daemon {
@@ -151,10 +156,16 @@ impl Daemon {
         let control = control.map_err(StartError::Runtime)?;
         let work = Builder::new_multi_thread().enable_all().thread_name("work").build();
         let work = work.map_err(StartError::Runtime)?;
+        let tasks = TaskTracker::new();
+        let journal_failed = Arc::new(AtomicBool::new(false));
         let admin = match config.admin {
             Some(address) => {
-                let readiness =
-                    Readiness::new(client.contact(), shutdown.clone(), config.poll.interval);
+                let readiness = Readiness::new(
+                    client.contact(),
+                    shutdown.clone(),
+                    &journal_failed,
+                    config.poll.interval,
+                );
                 let admin = Admin::bind(address, readiness);
                 Some(admin.map_err(|source| StartError::Admin { address, source })?)
             }
@@ -164,7 +175,7 @@ impl Daemon {
             sandbox,
             routes,
             protection: Protection::Sealed(Arc::new(config.private_key)),
-            reporter: Reporter::new(config.report, control.handle().clone()),
+            reporter: Reporter::new(config.report, control.handle().clone(), tasks.clone()),
             abort_grace: config.abort_grace,
             limits: config.limits,
             shutdown: shutdown.clone(),
@@ -179,9 +190,10 @@ impl Daemon {
             report: config.report,
             drain_timeout: config.drain_timeout,
             shutdown,
-            tasks: TaskTracker::new(),
+            tasks,
             active: Mutex::default(),
             postponed: AtomicBool::new(false),
+            journal_failed,
         };
         Ok(Self { control, work, admin, left_over: found.runs, core: Arc::new(core) })
     }
@@ -209,13 +221,18 @@ impl Daemon {
             if let Some(admin) = admin {
                 tokio::spawn(admin.serve());
             }
-            core.register().await;
             for run in left_over {
                 core.recover(run);
             }
             let Core { client, slots, shutdown, .. } = &*core;
+            tokio::select! {
+                biased;
+                () = shutdown.draining() => {}
+                () = core.register() => {}
+            }
+            let can_start = async || core.can_keep_runs().await;
             let start = |claimed| core.start(claimed, work.handle());
-            poll(core.poll, client, slots, shutdown, start).await;
+            poll(core.poll, client, slots, shutdown, can_start, start).await;
             core.drain().await;
             core.stopped()
         });
@@ -249,8 +266,12 @@ impl Core {
         let span = tracing::info_span!("run", run = %id);
         let core = Arc::clone(self);
         let delivery = async move {
+            let journal = run.journal.clone();
             let backoff = core.report.backoff;
-            core.note(recovery::deliver(&core.client, &claim, run, backoff).await);
+            let delivery = recovery::deliver(&core.client, &claim, run, backoff).await;
+            if let Ok(client) = core.client.run_client(&claim) {
+                core.settle(client, Some(journal), delivery).await;
+            }
             core.active().remove(&id);
         };
         self.tasks.spawn(delivery.instrument(span));
@@ -283,9 +304,44 @@ impl Core {
             }
         };
         let journal = self.journal(&claim).await;
-        self.note(self.pipeline.carry_out(&claim, client, journal).await);
+        let kept = journal.as_ref().ok().cloned().flatten();
+        let delivery = self.pipeline.carry_out(&claim, client.clone(), journal).await;
         // Held to here: while final statuses can't be delivered, no more runs are claimed.
         drop(slot);
+        self.settle(client, kept, delivery).await;
+    }
+
+    /// Tries a final status that meshStack refuses again, now and then, until it is settled or the daemon drains.
+    async fn settle(&self, client: RunClient, journal: Option<RunJournal>, mut delivery: Delivery) {
+        while let Delivery::Postponed(update) = delivery {
+            let Some(update) = update.filter(|_| !self.shutdown.is_draining()) else {
+                self.postponed.store(true, Ordering::Relaxed);
+                return;
+            };
+            tokio::select! {
+                biased;
+                () = self.shutdown.draining() => {
+                    self.postponed.store(true, Ordering::Relaxed);
+                    return;
+                }
+                () = tokio::time::sleep(POSTPONED_PAUSE) => {}
+            }
+            let backoff = self.report.backoff;
+            delivery = report::deliver(&client, None, *update, journal.clone(), backoff).await;
+        }
+    }
+
+    /// Whether a claimed run could be written down. Asked after a failure only, so that a full disk does not fail the whole queue.
+    async fn can_keep_runs(&self) -> bool {
+        if !self.journal_failed.load(Ordering::Relaxed) {
+            return true;
+        }
+        let is_writable = self.journal.is_writable().await;
+        self.journal_failed.store(!is_writable, Ordering::Relaxed);
+        if !is_writable {
+            tracing::error!("the journal can't be written, so no run is claimed");
+        }
+        is_writable
     }
 
     /// Writes the claim down. Without a journal the run could be lost, so it is not executed.
@@ -294,6 +350,7 @@ impl Core {
         match journal.claim(claim.document().expose_secret()).await {
             Ok(()) => Ok(Some(journal)),
             Err(error) => {
+                self.journal_failed.store(true, Ordering::Relaxed);
                 let detail = chain(&error).to_string();
                 Err(Outcome::Faulted(Fault { detail, retryable: true }))
             }
@@ -303,26 +360,20 @@ impl Core {
     /// Lets the runs finish; after a while, or when told so, aborts them.
     async fn drain(&self) {
         self.tasks.close();
-        tracing::info!(runs = self.tasks.len(), "draining: no more runs are claimed");
+        tracing::info!(runs = self.active().len(), "draining: no more runs are claimed");
         tokio::select! {
             () = self.tasks.wait() => return,
             () = self.shutdown.aborting() => {}
             () = tokio::time::sleep(self.drain_timeout) => {}
         }
-        tracing::warn!(runs = self.tasks.len(), "aborting the runs that are left");
+        tracing::warn!(runs = self.active().len(), "aborting the runs that are left");
         self.shutdown.abort();
         let patience = self.pipeline.abort_grace + LAST_REPORTS;
         if tokio::time::timeout(patience, self.tasks.wait()).await.is_err() {
             tracing::error!(
-                runs = self.tasks.len(),
+                runs = self.active().len(),
                 "not every final status was delivered; the next start delivers them"
             );
-        }
-    }
-
-    fn note(&self, delivery: Delivery) {
-        if delivery == Delivery::Postponed {
-            self.postponed.store(true, Ordering::Relaxed);
         }
     }
 

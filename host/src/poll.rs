@@ -31,18 +31,27 @@ pub struct ClaimedRun {
 
 /// Claims runs until the daemon drains, and hands each to `start`.
 ///
-/// A slot is taken before the claim: nobody else gets a run that we have claimed, so it must be able to start at once.
+/// Nothing is claimed while `can_start` says no. A slot is taken before the claim: nobody else gets a run that we have claimed, so it must be able to start at once.
 /// A claim that is under way is never given up, since its answer may hold a run.
 pub async fn poll(
     config: Config,
     client: &Client,
     slots: &Arc<Semaphore>,
     shutdown: &Shutdown,
+    can_start: impl AsyncFn() -> bool,
     mut start: impl FnMut(ClaimedRun),
 ) {
     let first = config.interval.min(FAULT_WAIT_MAX);
     let mut backoff = Backoff::new(backoff::Config { first, cap: FAULT_WAIT_MAX });
     while !shutdown.is_draining() {
+        if !can_start().await {
+            tokio::select! {
+                biased;
+                () = shutdown.draining() => return,
+                () = tokio::time::sleep(backoff.delay()) => {}
+            }
+            continue;
+        }
         let slot = tokio::select! {
             biased;
             () = shutdown.draining() => return,

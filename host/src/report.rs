@@ -16,14 +16,18 @@ use crate::backoff::{self, Backoff};
 use crate::capability::Progress;
 use crate::journal::RunJournal;
 use crate::meshstack::wire::{Step, StepDeclaration};
-use crate::meshstack::{CallError, RunClient};
+use crate::meshstack::{CallError, CallErrorKind, RunClient};
 use crate::outcome::{AbortReason, Fault, Outcome, Usage};
 use crate::telemetry::chain;
 use std::sync::Arc;
 use std::time::Duration;
 use tokio::sync::oneshot;
 use tokio::time::{Instant, sleep_until};
+use tokio_util::task::TaskTracker;
 use tracing::Instrument as _;
+
+/// How much longer than a report took the pause after it is at least.
+const PAUSE_PER_REPORT: u32 = 4;
 
 /// How often to report.
 #[derive(Clone, Copy, Debug)]
@@ -53,6 +57,7 @@ impl Default for Config {
 pub struct Reporter {
     config: Config,
     runtime: tokio::runtime::Handle,
+    tasks: TaskTracker,
 }
 
 /// A report that is open. Dropping it unfinished reports a fault.
@@ -69,10 +74,10 @@ struct End {
 }
 
 impl Reporter {
-    /// Reports run on `runtime`.
+    /// Reports run on `runtime`, and are counted among `tasks`: whoever waits for those also waits for them.
     #[must_use]
-    pub fn new(config: Config, runtime: tokio::runtime::Handle) -> Self {
-        Self { config, runtime }
+    pub fn new(config: Config, runtime: tokio::runtime::Handle, tasks: TaskTracker) -> Self {
+        Self { config, runtime, tasks }
     }
 
     /// Opens the report of a run.
@@ -91,9 +96,11 @@ impl Reporter {
             journal,
             registered: false,
             told: 0,
+            accepted: 0,
             journalled: Vec::new(),
         };
-        let delivered = self.runtime.spawn(task.run(ended).in_current_span());
+        let report = task.run(ended).in_current_span();
+        let delivered = self.tasks.spawn_on(report, &self.runtime);
         Report { end, delivered }
     }
 }
@@ -107,7 +114,7 @@ impl Report {
             Ok(delivery) => delivery,
             Err(error) => {
                 tracing::error!(%error, "the reporting task of the run died; its journal is kept");
-                Delivery::Postponed
+                Delivery::Postponed(None)
             }
         }
     }
@@ -120,8 +127,10 @@ struct Task {
     progress: Arc<Progress>,
     journal: Option<RunJournal>,
     registered: bool,
-    /// The timeline's revision that meshStack has.
+    /// The timeline's revision that meshStack was told of.
     told: u64,
+    /// The one that it has accepted: what came later is in the final status, too.
+    accepted: u64,
     /// The steps as they are in the journal.
     journalled: Vec<Step>,
 }
@@ -130,7 +139,7 @@ impl Task {
     async fn run(mut self, ended: oneshot::Receiver<End>) -> Delivery {
         let End { outcome, usage } = self.while_executing(ended).await;
         self.progress.change(|timeline| timeline.finish(&outcome, usage.as_ref()));
-        let update = final_update(&outcome, self.progress.timeline().changes_since(self.told));
+        let update = final_update(&outcome, self.progress.timeline().changes_since(self.accepted));
         let steps = self.declarations();
         deliver(
             &self.client,
@@ -155,10 +164,14 @@ impl Task {
                 ended = &mut ended => return ended.unwrap_or_else(|_| vanished()),
                 () = self.worth_telling(next, sign_of_life) => {}
             }
+            let begun = Instant::now();
             match self.tell().await {
                 Ok(()) => {
                     backoff.reset();
-                    next = Instant::now() + self.config.interval;
+                    // A run whose reports are large must not occupy the thread that all share.
+                    let pause = begun.elapsed().saturating_mul(PAUSE_PER_REPORT);
+                    next = Instant::now()
+                        + pause.clamp(self.config.interval, self.config.sign_of_life);
                 }
                 Err(error) => {
                     let wait = backoff.delay_after(error.retry_after().unwrap_or_default());
@@ -188,13 +201,29 @@ impl Task {
     async fn tell(&mut self) -> Result<(), CallError> {
         if !self.registered {
             let steps = self.declarations();
-            self.client.register(&steps).await?;
+            match self.client.register(&steps).await {
+                // The steps then come with the updates.
+                Err(error) if is_rejected(&error) => self.client.register(&[]).await?,
+                registered => registered?,
+            }
             self.registered = true;
         }
         self.journal_steps().await;
         let changes = self.progress.timeline().changes_since(self.told);
         let revision = changes.revision;
-        let answer = self.client.update(&update::progress_update(changes)).await?;
+        let answer = match self.client.update(&update::progress_update(changes)).await {
+            Err(error) if is_rejected(&error) => {
+                // Something in it is not liked. meshStack must hear from us all the same, and we from it; what is new is told
+                // again with the next change.
+                tracing::warn!(error = %chain(&error), "meshStack rejected a report of progress");
+                self.client.update(&update::bare_sign_of_life()).await?
+            }
+            answer => {
+                let answer = answer?;
+                self.accepted = revision;
+                answer
+            }
+        };
         self.told = revision;
         if answer.run_aborted {
             tracing::info!("the user aborted the run");
@@ -220,6 +249,12 @@ impl Task {
             tracing::warn!(error = %chain(&error), "the steps are not in the journal");
         }
     }
+}
+
+/// Whether meshStack does not like the contents; sending the same again is of no use.
+fn is_rejected(error: &CallError) -> bool {
+    matches!(error.status().map(|status| status.as_u16()), Some(400 | 413 | 422))
+        && !matches!(error.kind, CallErrorKind::Login(_))
 }
 
 /// The stages ended without an outcome, which only a panic can bring about.

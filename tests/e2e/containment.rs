@@ -1,9 +1,14 @@
 //! Hostile components among good ones: each ends with its limit named, and nobody else notices.
 
 use crate::{all_text, assert_ended, emulator};
-use blockhouse_emulator::{RunSpec, RunState};
-use blockhouse_tests::{Component, Runner, patience};
+use blockhouse_emulator::{InputType, RunSpec, RunState};
+use blockhouse_tests::{Component, Process, Runner, patience};
 use serde_json::json;
+use std::path::Path;
+use std::time::Duration;
+
+/// What orchestrators allow a liveness probe, and a bit for a slow machine.
+const PROBE_PATIENCE: Duration = Duration::from_secs(10);
 
 #[tokio::test]
 async fn hostile_runs_fail_by_name_while_good_runs_and_probes_go_on() {
@@ -31,8 +36,8 @@ async fn hostile_runs_fail_by_name_while_good_runs_and_probes_go_on() {
     let live = runner.admin("/live");
     let probe = async {
         loop {
-            let answer = reqwest::get(&live).await.expect("the probe answers");
-            assert_eq!(answer.status(), 200);
+            let answer = tokio::time::timeout(PROBE_PATIENCE, reqwest::get(&live)).await;
+            assert_eq!(answer.expect("the probe answers in time").unwrap().status(), 200);
         }
     };
     let ended = emulator.wait_until(patience(), |view| view.unfinished() == 0);
@@ -52,4 +57,23 @@ async fn hostile_runs_fail_by_name_while_good_runs_and_probes_go_on() {
         assert_ended(&emulator.run(id).unwrap(), RunState::Succeeded);
     }
     runner.drain().await.unwrap();
+}
+
+#[tokio::test]
+async fn asking_for_a_secret_for_ever_is_logged_once() {
+    let emulator = emulator().await;
+    let directory = tempfile::tempdir().unwrap();
+    let ask = [("ASK", blockhouse_artifacts::ASK_FOR_EVER)];
+    let more = "limits: {fuel: 100}\npoll: {interval: 100ms}\n";
+    Process::configure(directory.path(), &emulator, &ask, more).unwrap();
+    let program = Path::new(env!("CARGO_BIN_EXE_blockhouse-under-test"));
+    let mut process = Process::start(program, directory.path()).unwrap();
+    let spec = RunSpec::manual().implementation(json!({ "type": "ASK" }));
+    let id = emulator.enqueue(spec.sensitive_input("token", InputType::String, "hunter2"));
+    let ended = emulator.wait_for_end(&id, patience());
+    let run = process.until(ended).await.unwrap().unwrap();
+    assert_ended(&run, RunState::Failed);
+    let log = process.log();
+    assert_eq!(log.matches("secret denied").count(), 1, "{log}");
+    assert!(!log.contains("hunter2"));
 }

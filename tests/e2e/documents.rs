@@ -113,6 +113,8 @@ async fn secrets_appear_in_no_message() {
     let spec = RunSpec::manual().sensitive_input("password", InputType::String, "hunter2");
     let id = emulator.enqueue(spec);
     let run = emulator.wait_for_end(&id, patience()).await.unwrap();
+    assert_ended(&run, RunState::Succeeded);
+    assert_eq!(run.output("password").unwrap().value, json!("hunter2"), "it was used");
     assert!(!all_text(&run).contains("hunter2"));
     runner.drain().await.unwrap();
 }

@@ -1,7 +1,7 @@
 //! meshStack and the network fail; the run does not.
 
 use crate::{all_text, assert_ended, emulator};
-use blockhouse_emulator::{Fault, Route, RunSpec, RunState};
+use blockhouse_emulator::{Fault, Gate, Route, RunSpec, RunState};
 use blockhouse_tests::{Component, Runner, patience};
 use serde_json::json;
 
@@ -51,14 +51,54 @@ async fn a_final_status_is_sent_until_it_is_accepted_and_counts_once() {
 #[tokio::test]
 async fn a_token_that_expires_in_mid_run_is_renewed() {
     let emulator = emulator().await;
-    let runner = Runner::builder().start(&emulator).unwrap();
-    for _ in 0..3 {
+    // A poll in the meantime would renew the token for the run.
+    let runner = Runner::builder().concurrency(1).start(&emulator).unwrap();
+    let gate = Gate::new();
+    let id = emulator.enqueue(RunSpec::manual().without_run_token());
+    emulator.script_for_run(Route::Register, &id, Fault::Hold(gate.clone()), 1);
+    gate.reached(1).await;
+    let logins = emulator.count(Route::Login);
+    emulator.revoke_tokens();
+    gate.open();
+    let run = emulator.wait_for_end(&id, patience()).await.unwrap();
+    assert_ended(&run, RunState::Succeeded);
+    assert!(emulator.count(Route::Login) > logins);
+    runner.drain().await.unwrap();
+}
+
+#[tokio::test]
+async fn a_login_that_is_not_found_says_nothing_about_the_run() {
+    for status in [404, 422] {
+        let emulator = emulator().await;
+        let runner = Runner::builder().concurrency(1).start(&emulator).unwrap();
+        let gate = Gate::new();
         let id = emulator.enqueue(RunSpec::manual().without_run_token());
+        emulator.script_for_run(Route::Register, &id, Fault::Hold(gate.clone()), 1);
+        gate.reached(1).await;
+        emulator.script(Route::Login, Fault::status(status), 3);
+        emulator.revoke_tokens();
+        gate.open();
         let run = emulator.wait_for_end(&id, patience()).await.unwrap();
         assert_ended(&run, RunState::Succeeded);
-        emulator.revoke_tokens();
+        runner.drain().await.unwrap();
     }
-    assert!(emulator.count(Route::Login) >= 3);
+}
+
+#[tokio::test]
+async fn a_report_of_progress_that_is_rejected_silences_neither_side() {
+    let emulator = emulator().await;
+    let component = Component::new("WATCH", blockhouse_artifacts::WATCH_ABORT);
+    let runner = Runner::builder().component(component).start(&emulator).unwrap();
+    let id = emulator.enqueue(RunSpec::manual().implementation(json!({ "type": "WATCH" })));
+    emulator.script_for_run(Route::Update, &id, Fault::status(413), 1);
+    emulator
+        .wait_until(patience(), |view| view.run(&id).is_some_and(|run| run.updates > 0))
+        .await
+        .unwrap();
+    emulator.abort(&id);
+    let run = emulator.wait_for_end(&id, patience()).await.unwrap();
+    assert_ended(&run, RunState::Aborted);
+    assert!(all_text(&run).contains("cleaned up"), "the final status tells all: {run:#?}");
     runner.drain().await.unwrap();
 }
 

@@ -2,9 +2,10 @@
 
 use crate::{all_text, assert_ended, emulator};
 use blockhouse_emulator::{Fault, Gate, Route, RunSpec, RunState, Status};
-use blockhouse_tests::{Process, Runner, patience};
+use blockhouse_tests::{Component, Process, Runner, patience};
 use serde_json::json;
 use std::path::Path;
+use std::time::Duration;
 
 const PROGRAM: &str = env!("CARGO_BIN_EXE_blockhouse-under-test");
 
@@ -115,6 +116,23 @@ async fn a_final_status_that_a_crash_kept_from_meshstack_is_delivered_by_the_nex
 }
 
 #[tokio::test]
+async fn a_drain_that_takes_too_long_aborts_the_runs_that_are_left() {
+    let emulator = emulator().await;
+    let component = Component::new("SLEEP", blockhouse_artifacts::SLEEP_BY_CLOCK);
+    let runner = Runner::builder().component(component).drain_timeout(Duration::ZERO);
+    let runner = runner.start(&emulator).unwrap();
+    let id = emulator.enqueue(of_type("SLEEP"));
+    emulator
+        .wait_until(patience(), |view| view.run(&id).is_some_and(|run| run.updates > 0))
+        .await
+        .unwrap();
+    assert_eq!(runner.drain().await.unwrap(), blockhouse::daemon::Stopped::Drained);
+    let run = emulator.run(&id).unwrap();
+    assert_ended(&run, RunState::Failed);
+    assert!(all_text(&run).contains("shut down"), "{run:#?}");
+}
+
+#[tokio::test]
 async fn two_daemons_do_not_share_a_state_directory() {
     let emulator = emulator().await;
     let directory = tempfile::tempdir().unwrap();
@@ -129,7 +147,7 @@ async fn two_daemons_do_not_share_a_state_directory() {
 async fn wait_for(condition: impl Fn() -> bool) {
     let waited = async {
         while !condition() {
-            tokio::time::sleep(std::time::Duration::from_millis(5)).await;
+            tokio::time::sleep(Duration::from_millis(5)).await;
         }
     };
     tokio::time::timeout(patience(), waited).await.expect("the condition holds in the end");

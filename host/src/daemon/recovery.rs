@@ -20,7 +20,7 @@ pub(super) async fn deliver(
         Ok(client) => client,
         Err(error) => {
             tracing::error!(error = %chain(&error), "the run can't be reported");
-            return Delivery::Postponed;
+            return Delivery::Postponed(None);
         }
     };
     tracing::warn!(decided = end.is_some(), "reporting a run that an earlier daemon left behind");

@@ -14,6 +14,7 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 use tokio::runtime::{Builder, Runtime};
+use tokio_util::task::TaskTracker;
 use tracing::Instrument as _;
 use url::Url;
 
@@ -47,6 +48,7 @@ pub struct SingleRun {
     claim: Claim,
     client: RunClient,
     pipeline: Pipeline,
+    tasks: TaskTracker,
 }
 
 /// Why a run from a file can't be executed or reported.
@@ -111,21 +113,22 @@ impl SingleRun {
         let control = control.map_err(SingleRunError::Runtime)?;
         let work = Builder::new_multi_thread().enable_all().thread_name("work").build();
         let work = work.map_err(SingleRunError::Runtime)?;
+        let tasks = TaskTracker::new();
         let pipeline = Pipeline {
             sandbox,
             routes,
             protection: Protection::Opened,
-            reporter: Reporter::new(config.report, control.handle().clone()),
+            reporter: Reporter::new(config.report, control.handle().clone(), tasks.clone()),
             abort_grace: config.abort_grace,
             limits: config.limits,
             shutdown,
         };
-        Ok(Self { control, work, claim, client, pipeline })
+        Ok(Self { control, work, claim, client, pipeline, tasks })
     }
 
     /// Executes the run and reports it with its own token; blocks. `background` runs beside it on the control thread.
     pub fn run(self, background: impl Future<Output = ()> + Send + 'static) -> Delivery {
-        let Self { control, work, claim, client, pipeline } = self;
+        let Self { control, work, claim, client, pipeline, tasks } = self;
         let span = tracing::info_span!("run", run = %claim.id());
         let shutdown = pipeline.shutdown.clone();
         let aborting = shutdown.clone();
@@ -143,11 +146,17 @@ impl SingleRun {
                 aborting.aborting().await;
                 tokio::time::sleep(patience).await;
             };
+            let finished = async {
+                let delivery = run.await.unwrap_or(Delivery::Postponed(None));
+                // After a panic, a defect, the report still has to tell meshStack.
+                tasks.close();
+                tasks.wait().await;
+                delivery
+            };
             tokio::select! {
                 biased;
-                // A panic in there is a defect; the report has told meshStack by then.
-                delivery = run => delivery.unwrap_or(Delivery::Postponed),
-                () = given_up => Delivery::Postponed,
+                delivery = finished => delivery,
+                () = given_up => Delivery::Postponed(None),
             }
         });
         work.shutdown_background();

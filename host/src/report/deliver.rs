@@ -3,22 +3,23 @@
 use crate::backoff::{self, Backoff};
 use crate::journal::{JournalError, RunJournal};
 use crate::meshstack::wire::{RunStatus, StepDeclaration, Update};
-use crate::meshstack::{CallError, RunClient};
+use crate::meshstack::{CallError, CallErrorKind, RunClient};
 use crate::telemetry::chain;
 
-/// How often a credential may be refused before the run's slot is worth more: a run's token that has expired never becomes
-/// valid again, and with the usual waits this is some minutes.
-const UNAUTHORIZED_MAX: u32 = 10;
+/// How often meshStack may refuse before the run's slot is worth more: a token that has expired never becomes valid again. With
+/// the usual waits this is some minutes.
+const REFUSED_MAX: u32 = 10;
 
 /// What became of a final status.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Debug)]
 pub enum Delivery {
     /// meshStack has it.
     Accepted,
     /// meshStack says that the run is over already or does not exist; there is nobody to tell.
     Pointless,
-    /// It is in the journal only, for the next start.
-    Postponed,
+    /// It is in the journal only. The status, unless it was lost with the task that was to send it; the journal has it in any
+    /// case.
+    Postponed(Option<Box<Update>>),
 }
 
 /// Writes the final status down, then registers (`steps`, unless that was done) and sends it until it is settled.
@@ -35,7 +36,7 @@ pub async fn deliver(
     let mut backoff = Backoff::new(backoff);
     let mut unregistered = steps;
     let mut is_reduced = false;
-    let mut unauthorized = 0;
+    let mut refused = 0;
     let delivery = loop {
         let error = match send(client, &mut unregistered, &update).await {
             Ok(()) => break Delivery::Accepted,
@@ -55,12 +56,12 @@ pub async fn deliver(
                 is_reduced = true;
                 update = reduced(&update);
             }
-            Verdict::Unauthorized if unauthorized >= UNAUTHORIZED_MAX => {
-                tracing::error!(error = %chain(&error), "meshStack does not accept the run's token any more; the final status stays in the journal");
-                return Delivery::Postponed;
+            Verdict::Rejected | Verdict::Unauthorized if refused >= REFUSED_MAX => {
+                tracing::error!(error = %chain(&error), "meshStack refuses the final status; it stays in the journal and is tried again later");
+                return Delivery::Postponed(Some(Box::new(update)));
             }
             verdict => {
-                unauthorized += u32::from(matches!(verdict, Verdict::Unauthorized));
+                refused += u32::from(!matches!(verdict, Verdict::TryAgain));
                 let wait = match error.retry_after() {
                     Some(floor) => backoff.delay_after(floor),
                     None => backoff.delay(),
@@ -97,6 +98,13 @@ enum Verdict {
 }
 
 fn judge(error: &CallError) -> Verdict {
+    // What the login answers says nothing about the run.
+    if let CallErrorKind::Login(login) = &error.kind {
+        return match login.status().map(|status| status.as_u16()) {
+            Some(401 | 403) => Verdict::Unauthorized,
+            _ => Verdict::TryAgain,
+        };
+    }
     match error.status().map(|status| status.as_u16()) {
         Some(404 | 409 | 410) => Verdict::Pointless,
         Some(400 | 413 | 422) => Verdict::Rejected,

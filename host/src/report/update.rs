@@ -14,6 +14,17 @@ pub(super) fn progress_update(changes: Changes) -> Update {
     update(RunStatus::InProgress, changes)
 }
 
+/// That the run goes on, and nothing else.
+pub(super) fn bare_sign_of_life() -> Update {
+    Update {
+        status: RunStatus::InProgress,
+        summary: None,
+        steps: Vec::new(),
+        artifact: None,
+        changes_detected: None,
+    }
+}
+
 /// The report of a run that has ended.
 #[must_use]
 pub fn final_update(outcome: &Outcome, changes: Changes) -> Update {
