@@ -1,9 +1,10 @@
 //! meshStack and the network fail; the run does not.
 
 use crate::{all_text, assert_ended, emulator};
-use blockhouse_emulator::{Fault, Gate, Route, RunSpec, RunState};
+use blockhouse_emulator::{Emulator, Fault, Gate, Route, RunSpec, RunState};
 use blockhouse_tests::{Component, Runner, patience};
 use serde_json::json;
+use uuid::Uuid;
 
 /// One run succeeds although `route` fails in this way, so many times.
 async fn survives(route: Route, fault: Fault, times: u64) {
@@ -48,17 +49,23 @@ async fn a_final_status_is_sent_until_it_is_accepted_and_counts_once() {
     survives(Route::Update, Fault::OversizedBody(8 << 20), 1).await;
 }
 
-#[tokio::test]
-async fn a_token_that_expires_in_mid_run_is_renewed() {
-    let emulator = emulator().await;
-    // A poll in the meantime would renew the token for the run.
-    let runner = Runner::builder().concurrency(1).start(&emulator).unwrap();
+/// A run without a token of its own whose registration has arrived and waits for the gate, so that what follows finds the
+/// runner's token revoked. With one slot nothing else renews it in the meantime.
+async fn revoked_in_mid_run(emulator: &Emulator) -> (Runner, Uuid, Gate) {
+    let runner = Runner::builder().concurrency(1).start(emulator).unwrap();
     let gate = Gate::new();
     let id = emulator.enqueue(RunSpec::manual().without_run_token());
     emulator.script_for_run(Route::Register, &id, Fault::Hold(gate.clone()), 1);
     gate.reached(1).await;
-    let logins = emulator.count(Route::Login);
     emulator.revoke_tokens();
+    (runner, id, gate)
+}
+
+#[tokio::test]
+async fn a_token_that_expires_in_mid_run_is_renewed() {
+    let emulator = emulator().await;
+    let (runner, id, gate) = revoked_in_mid_run(&emulator).await;
+    let logins = emulator.count(Route::Login);
     gate.open();
     let run = emulator.wait_for_end(&id, patience()).await.unwrap();
     assert_ended(&run, RunState::Succeeded);
@@ -70,13 +77,8 @@ async fn a_token_that_expires_in_mid_run_is_renewed() {
 async fn a_login_that_is_not_found_says_nothing_about_the_run() {
     for status in [404, 422] {
         let emulator = emulator().await;
-        let runner = Runner::builder().concurrency(1).start(&emulator).unwrap();
-        let gate = Gate::new();
-        let id = emulator.enqueue(RunSpec::manual().without_run_token());
-        emulator.script_for_run(Route::Register, &id, Fault::Hold(gate.clone()), 1);
-        gate.reached(1).await;
+        let (runner, id, gate) = revoked_in_mid_run(&emulator).await;
         emulator.script(Route::Login, Fault::status(status), 3);
-        emulator.revoke_tokens();
         gate.open();
         let run = emulator.wait_for_end(&id, patience()).await.unwrap();
         assert_ended(&run, RunState::Succeeded);
