@@ -314,18 +314,13 @@ impl Core {
     /// Tries a final status that meshStack refuses again, now and then, until it is settled or the daemon drains.
     async fn settle(&self, client: RunClient, journal: Option<RunJournal>, mut delivery: Delivery) {
         while let Delivery::Postponed(update) = delivery {
-            let Some(update) = update.filter(|_| !self.shutdown.is_draining()) else {
+            // Without the status, or without time, only the next start can deliver it, from the journal.
+            let pause = tokio::time::timeout(POSTPONED_PAUSE, self.shutdown.draining());
+            let is_left = update.is_none() || pause.await.is_ok();
+            let (Some(update), false) = (update, is_left) else {
                 self.postponed.store(true, Ordering::Relaxed);
                 return;
             };
-            tokio::select! {
-                biased;
-                () = self.shutdown.draining() => {
-                    self.postponed.store(true, Ordering::Relaxed);
-                    return;
-                }
-                () = tokio::time::sleep(POSTPONED_PAUSE) => {}
-            }
             let backoff = self.report.backoff;
             delivery = report::deliver(&client, None, *update, journal.clone(), backoff).await;
         }

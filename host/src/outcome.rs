@@ -125,6 +125,15 @@ impl LimitName {
     }
 }
 
+impl LimitHit {
+    /// A limit that is counted in sizes.
+    #[must_use]
+    pub fn of_size(limit: LimitName, used: usize, allowed: usize) -> Self {
+        let [used, allowed] = [used, allowed].map(|size| u64::try_from(size).unwrap_or(u64::MAX));
+        Self { limit, used, allowed }
+    }
+}
+
 /// Used and allowed, in people's units.
 impl fmt::Display for LimitHit {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {

@@ -15,8 +15,8 @@ pub use update::{declared, final_update, interrupted_update};
 use crate::backoff::{self, Backoff};
 use crate::capability::Progress;
 use crate::journal::RunJournal;
-use crate::meshstack::wire::{Step, StepDeclaration};
-use crate::meshstack::{CallError, CallErrorKind, RunClient};
+use crate::meshstack::wire::{RunStatus, Step, StepDeclaration, Update};
+use crate::meshstack::{CallError, RunClient};
 use crate::outcome::{AbortReason, Fault, Outcome, Usage};
 use crate::telemetry::chain;
 use std::sync::Arc;
@@ -203,7 +203,7 @@ impl Task {
             let steps = self.declarations();
             match self.client.register(&steps).await {
                 // The steps then come with the updates.
-                Err(error) if is_rejected(&error) => self.client.register(&[]).await?,
+                Err(error) if deliver::is_rejected(&error) => self.client.register(&[]).await?,
                 registered => registered?,
             }
             self.registered = true;
@@ -212,11 +212,11 @@ impl Task {
         let changes = self.progress.timeline().changes_since(self.told);
         let revision = changes.revision;
         let answer = match self.client.update(&update::progress_update(changes)).await {
-            Err(error) if is_rejected(&error) => {
+            Err(error) if deliver::is_rejected(&error) => {
                 // Something in it is not liked. meshStack must hear from us all the same, and we from it; what is new is told
                 // again with the next change.
                 tracing::warn!(error = %chain(&error), "meshStack rejected a report of progress");
-                self.client.update(&update::bare_sign_of_life()).await?
+                self.client.update(&Update::bare(RunStatus::InProgress)).await?
             }
             answer => {
                 let answer = answer?;
@@ -249,12 +249,6 @@ impl Task {
             tracing::warn!(error = %chain(&error), "the steps are not in the journal");
         }
     }
-}
-
-/// Whether meshStack does not like the contents; sending the same again is of no use.
-fn is_rejected(error: &CallError) -> bool {
-    matches!(error.status().map(|status| status.as_u16()), Some(400 | 413 | 422))
-        && !matches!(error.kind, CallErrorKind::Login(_))
 }
 
 /// The stages ended without an outcome, which only a panic can bring about.

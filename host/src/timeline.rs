@@ -159,9 +159,8 @@ impl Timeline {
             return Err(DeclareError::InvalidId);
         }
         if self.steps.len() >= self.limits.steps {
-            let allowed = as_u64(self.limits.steps);
-            let hit =
-                LimitHit { limit: LimitName::Steps, used: allowed.saturating_add(1), allowed };
+            let allowed = self.limits.steps;
+            let hit = LimitHit::of_size(LimitName::Steps, allowed.saturating_add(1), allowed);
             return Err(DeclareError::Limit(hit));
         }
         Ok(self.push(id, display_name))
@@ -245,8 +244,8 @@ impl Timeline {
         let replaced = replaced.map_or(0, |old| key.len() + old.size());
         let total = self.outputs_bytes.saturating_sub(replaced).saturating_add(size);
         if total > self.limits.outputs_bytes {
-            let allowed = as_u64(self.limits.outputs_bytes);
-            let hit = LimitHit { limit: LimitName::Outputs, used: as_u64(total), allowed };
+            let allowed = self.limits.outputs_bytes;
+            let hit = LimitHit::of_size(LimitName::Outputs, total, allowed);
             return Err(StepError::Limit(hit));
         }
         self.change(index, |step| {
@@ -334,7 +333,8 @@ impl Timeline {
 
     fn charge_log(&mut self, bytes: usize) -> Result<(), LimitHit> {
         let allowed = self.limits.log_total_bytes;
-        self.log_written = self.log_written.saturating_add(as_u64(bytes));
+        self.log_written =
+            self.log_written.saturating_add(u64::try_from(bytes).unwrap_or(u64::MAX));
         if self.log_written > allowed {
             return Err(LimitHit { limit: LimitName::Log, used: self.log_written, allowed });
         }
@@ -367,10 +367,6 @@ impl Step {
             outputs: self.outputs.clone(),
         }
     }
-}
-
-fn as_u64(size: usize) -> u64 {
-    u64::try_from(size).unwrap_or(u64::MAX)
 }
 
 #[cfg(test)]

@@ -84,11 +84,8 @@ impl Host for RunState {
         // Each step is looked for among those that there are.
         self.charge(text.saturating_add(steps.len().saturating_mul(allowed)));
         if steps.len() > allowed {
-            let [used, allowed] =
-                [steps.len(), allowed].map(|n| u64::try_from(n).unwrap_or(u64::MAX));
-            return Err(
-                HostError::Limit(LimitHit { limit: LimitName::Steps, used, allowed }).into()
-            );
+            let hit = LimitHit::of_size(LimitName::Steps, steps.len(), allowed);
+            return Err(HostError::Limit(hit).into());
         }
         self.progress.change(|timeline| {
             steps.iter().try_for_each(|step| {

@@ -35,6 +35,13 @@ pub struct Update {
 }
 
 impl Update {
+    /// The status and nothing else.
+    #[must_use]
+    pub fn bare(status: RunStatus) -> Self {
+        let (summary, steps, artifact, changes_detected) = (None, Vec::new(), None, None);
+        Self { status, summary, steps, artifact, changes_detected }
+    }
+
     /// Whether an output in it must not be shown, not even where an answer quotes it.
     pub(super) fn holds_secrets(&self) -> bool {
         self.steps.iter().flat_map(|step| step.outputs.values()).any(|output| output.sensitive)

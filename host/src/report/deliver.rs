@@ -114,6 +114,11 @@ fn judge(error: &CallError) -> Verdict {
     }
 }
 
+/// Whether meshStack does not like the contents; sending the same again is of no use.
+pub(super) fn is_rejected(error: &CallError) -> bool {
+    matches!(judge(error), Verdict::Rejected)
+}
+
 /// The least that says what happened: a run must not hang because one of its messages is not liked.
 fn reduced(update: &Update) -> Update {
     let rejected = "The runner's report was rejected by meshStack, and with it the run's outputs and messages; \
@@ -126,13 +131,7 @@ fn reduced(update: &Update) -> Update {
         RunStatus::InProgress => RunStatus::InProgress,
         RunStatus::Failed | RunStatus::Succeeded => RunStatus::Failed,
     };
-    Update {
-        status,
-        summary: Some(summary),
-        steps: Vec::new(),
-        artifact: None,
-        changes_detected: None,
-    }
+    Update { summary: Some(summary), ..Update::bare(status) }
 }
 
 async fn record(journal: Option<&RunJournal>, update: &Update) -> Result<(), JournalError> {

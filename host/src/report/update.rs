@@ -14,17 +14,6 @@ pub(super) fn progress_update(changes: Changes) -> Update {
     update(RunStatus::InProgress, changes)
 }
 
-/// That the run goes on, and nothing else.
-pub(super) fn bare_sign_of_life() -> Update {
-    Update {
-        status: RunStatus::InProgress,
-        summary: None,
-        steps: Vec::new(),
-        artifact: None,
-        changes_detected: None,
-    }
-}
-
 /// The report of a run that has ended.
 #[must_use]
 pub fn final_update(outcome: &Outcome, changes: Changes) -> Update {
@@ -101,13 +90,8 @@ fn run_status(outcome: &Outcome) -> RunStatus {
 }
 
 fn update(status: RunStatus, changes: Changes) -> Update {
-    Update {
-        status,
-        summary: changes.summary,
-        steps: changes.steps.into_iter().map(step).collect(),
-        artifact: None,
-        changes_detected: None,
-    }
+    let steps = changes.steps.into_iter().map(step).collect();
+    Update { summary: changes.summary, steps, ..Update::bare(status) }
 }
 
 fn step(report: StepReport) -> Step {

@@ -98,13 +98,13 @@ fn of_error(error: &wasmtime::Error, state: &RunState, usage: &Usage) -> Outcome
 /// The limit that made the guest end, if one did.
 fn of_limit(error: &wasmtime::Error, state: &RunState, usage: &Usage) -> Option<Outcome> {
     let limits = state.grants.limits();
-    let handles = || limit(LimitName::Handles, as_u64(limits.handles), as_u64(limits.handles));
+    let handles = || limit_of_size(LimitName::Handles, limits.handles, limits.handles);
     match error.downcast_ref::<Trap>() {
         Some(Trap::OutOfFuel) => {
             return Some(limit(LimitName::Cpu, usage.fuel, usage.fuel_allowed));
         }
         Some(Trap::StackOverflow) => {
-            return Some(limit(LimitName::Stack, as_u64(WASM_STACK), as_u64(WASM_STACK)));
+            return Some(limit_of_size(LimitName::Stack, WASM_STACK, WASM_STACK));
         }
         Some(_) | None => {}
     }
@@ -118,14 +118,18 @@ fn of_limit(error: &wasmtime::Error, state: &RunState, usage: &Usage) -> Option<
     // wasmtime has no public types for these two; tests of the walls pin the texts.
     let text = format!("{error:#}");
     if text.contains("fuel allocated for hostcalls has been exhausted") {
-        let allowed = as_u64(limits.host_call_bytes);
-        return Some(limit(LimitName::Transfer, allowed.saturating_add(1), allowed));
+        let allowed = limits.host_call_bytes;
+        return Some(limit_of_size(LimitName::Transfer, allowed.saturating_add(1), allowed));
     }
     text.contains("store handle limit exceeded").then(handles)
 }
 
 fn limit(limit: LimitName, used: u64, allowed: u64) -> Outcome {
     Outcome::Failed(Failure::Limit(LimitHit { limit, used, allowed }))
+}
+
+fn limit_of_size(limit: LimitName, used: usize, allowed: usize) -> Outcome {
+    Outcome::Failed(Failure::Limit(LimitHit::of_size(limit, used, allowed)))
 }
 
 fn fault(error: &wasmtime::Error, retryable: bool) -> Outcome {
@@ -142,8 +146,4 @@ fn trap_detail(trap: Trap, error: &wasmtime::Error) -> String {
         }
     }
     detail
-}
-
-fn as_u64(size: usize) -> u64 {
-    u64::try_from(size).unwrap_or(u64::MAX)
 }

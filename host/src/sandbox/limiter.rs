@@ -44,8 +44,7 @@ impl MemoryLimiter {
     }
 
     fn deny(&mut self, limit: LimitName, asked: usize, allowed: usize) -> bool {
-        let [used, allowed] = [asked, allowed].map(|n| u64::try_from(n).unwrap_or(u64::MAX));
-        self.denied = Some(LimitHit { limit, used, allowed });
+        self.denied = Some(LimitHit::of_size(limit, asked, allowed));
         false
     }
 }
