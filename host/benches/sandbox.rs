@@ -11,7 +11,7 @@ use blockhouse::run::{Behavior, Block, Definition, Implementation, OpenedRun, Ru
 use blockhouse::sandbox::{Config, Job, Sandbox};
 use blockhouse::shutdown::Abort;
 use blockhouse::timeline::Timeline;
-use blockhouse_policy::{Grants, Limits};
+use blockhouse_policy::{Grants, Limits, Policy};
 use std::hint::black_box;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -64,7 +64,11 @@ fn main() {
     let manual = blockhouse::embedded::COMPONENTS.first().expect("there is MANUAL");
     let limits = Limits::default();
     let component = sandbox.load(manual.bytes, limits.component_bytes).expect("MANUAL loads");
-    let grants = Arc::new(Grants::none().with_limits(limits));
+    // A policy of every kind of grant, under a ceiling.
+    let policy = |name, text| Arc::new(Policy::parse(name, text).expect("a valid policy"));
+    let full = policy("platform.toml", include_str!("../../policies/multi-tenant/platform.toml"));
+    let ceiling = policy("ceiling.toml", include_str!("../../policies/multi-tenant/ceiling.toml"));
+    let grants = Arc::new(Grants::new(full, Some(ceiling), &limits));
 
     let baseline = measure(
         RUNS,

@@ -18,13 +18,14 @@ pub mod api;
 pub mod http;
 pub mod key;
 mod known;
-pub mod limits;
 pub mod log;
 mod measure;
 pub mod mistake;
+pub mod policies;
 mod reader;
 pub mod registration;
 pub mod routes;
+pub mod rules;
 pub mod runs;
 mod show;
 pub mod state;
@@ -47,12 +48,12 @@ pub const DEFAULT_FILE: &str = "runner-config.yml";
 const KEYS: &[&str] = &[
     "admin",
     "api",
+    "ceiling",
     "crypto",
     "displayName",
     "http",
     "initTimeoutMins",
     "insecureHostKeys",
-    "limits",
     "log",
     "maxConcurrentJobs",
     "ownedByWorkspace",
@@ -85,10 +86,8 @@ pub struct Config {
     pub runs: runs::Runs,
     /// How meshStack is asked for work.
     pub poll: runs::Poll,
-    /// Which component executes which runs, in order.
-    pub routes: Vec<routes::Route>,
-    /// What a run may use, unless its route says otherwise.
-    pub limits: limits::Limits,
+    /// Which component executes which runs, and what it may do.
+    pub rules: rules::Rules,
     /// What must survive a restart.
     pub state: state::State,
     /// Where health is served.
@@ -137,6 +136,8 @@ pub struct Sources<'a> {
 pub struct Context<'a> {
     /// The components that are part of this program.
     pub embedded: &'a [EmbeddedComponent<'a>],
+    /// The policies that are part of this program; one of a component's name is the component's own.
+    pub policies: &'a [EmbeddedPolicy<'a>],
     /// Says what is wrong with the PEM text of a private key. Must not quote it.
     pub check_private_key: &'a dyn Fn(&SecretString) -> Result<(), String>,
     /// Where defaults for paths come from.
@@ -152,6 +153,15 @@ pub struct EmbeddedComponent<'a> {
     pub implementation_types: &'a [&'a str],
 }
 
+/// A policy that is part of this program.
+#[derive(Debug, Clone, Copy)]
+pub struct EmbeddedPolicy<'a> {
+    /// The name for `policy.embedded`.
+    pub name: &'a str,
+    /// The policy file.
+    pub text: &'a str,
+}
+
 impl Config {
     /// Reads file and environment. The environment wins over the file.
     ///
@@ -162,8 +172,7 @@ impl Config {
         context: &Context<'_>,
     ) -> Result<(Self, Vec<Warning>), Mistakes> {
         let file = chosen_file(sources);
-        let shown_path = file.as_ref().map(|path| shown(&path.to_string_lossy()));
-        let mut reader = Reader::new(sources.env, sources.directory, shown_path);
+        let mut reader = Reader::new(sources.env, sources.directory, file.clone());
         let root = file.as_ref().and_then(|path| read_file(&mut reader, sources, path));
         if let Some(mistakes) = Mistakes::new(std::mem::take(&mut reader.mistakes)) {
             // Without the file, everything else would be missing.
@@ -191,8 +200,7 @@ impl Config {
         let http = http::Http::read(reader, &root);
         let runs = runs::Runs::read(reader, &root);
         let poll = runs::Poll::read(reader, &root);
-        let limits = limits::Limits::read(reader, &root);
-        let routes = routes::read(reader, &root, &limits, context.embedded);
+        let rules = rules::Rules::read(reader, &root, context, &runs);
         let state = state::State::read(reader, &root, context.platform);
         let admin = admin::Admin::read(reader, &root);
         let log = log::Log::read(reader, &root);
@@ -204,8 +212,7 @@ impl Config {
             http,
             runs,
             poll,
-            routes,
-            limits,
+            rules,
             state: state?,
             admin,
             log,
@@ -240,8 +247,7 @@ impl Config {
         }
         self.runs.show(&mut out);
         self.poll.show(&mut out);
-        routes::show(&self.routes, &mut out);
-        self.limits.show(&mut out, false);
+        self.rules.show(&mut out);
         self.state.show(&mut out);
         self.admin.show(&mut out);
         self.log.show(&mut out);
@@ -333,6 +339,7 @@ impl fmt::Debug for Context<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Context")
             .field("embedded", &self.embedded)
+            .field("policies", &self.policies)
             .field("platform", &self.platform)
             .finish_non_exhaustive()
     }

@@ -9,7 +9,9 @@ mod pipeline;
 mod recovery;
 mod single_run;
 
-pub use assembly::{Assembled, AssemblyError, RouteError, assemble, load_config};
+pub use assembly::{
+    Assembled, AssemblyError, RouteError, assemble, component_bytes, load_config, load_rules,
+};
 pub use single_run::{SingleRun, SingleRunError};
 
 use crate::admin::{Admin, Readiness};

@@ -1,4 +1,4 @@
-//! The components that are part of the program: meshStack's own implementation types.
+//! What is part of the program: components for meshStack's own implementation types, and policies.
 
 /// A component that is part of the program.
 #[derive(Clone, Copy, Debug)]
@@ -17,3 +17,35 @@ pub const COMPONENTS: &[Embedded] = &[Embedded {
     implementation_types: &["MANUAL"],
     bytes: include_bytes!(env!("MANUAL_COMPONENT")),
 }];
+
+/// A policy that is part of the program.
+#[derive(Clone, Copy, Debug)]
+pub struct EmbeddedPolicy {
+    /// The name for `policy.embedded` in routes; the policy of a component has the component's name.
+    pub name: &'static str,
+    /// The policy file.
+    pub text: &'static str,
+}
+
+/// All of them.
+pub const POLICIES: &[EmbeddedPolicy] = &[
+    EmbeddedPolicy { name: "deny-all", text: include_str!("../../policies/deny-all.toml") },
+    EmbeddedPolicy { name: "manual", text: include_str!("../../policies/manual.toml") },
+];
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use blockhouse_policy::Policy;
+
+    #[test]
+    fn every_embedded_component_has_a_policy_of_its_name_and_all_are_valid() {
+        for component in COMPONENTS {
+            assert!(POLICIES.iter().any(|policy| policy.name == component.name), "{component:?}");
+        }
+        for policy in POLICIES {
+            let parsed = Policy::parse(policy.name, policy.text);
+            assert!(parsed.is_ok(), "{}", parsed.unwrap_err());
+        }
+    }
+}

@@ -223,8 +223,8 @@ impl fmt::Display for Usage {
             "used {} of {} million instructions, {} of {} memory, {:.1?} of {:.0?}",
             millions(self.fuel),
             millions(self.fuel_allowed),
-            Bytes(u64::try_from(self.memory_peak).unwrap_or(u64::MAX)),
-            Bytes(u64::try_from(self.memory_allowed).unwrap_or(u64::MAX)),
+            Bytes::of(self.memory_peak),
+            Bytes::of(self.memory_allowed),
             self.wall_time,
             self.wall_time_allowed,
         )
@@ -313,7 +313,16 @@ impl Outcome {
 }
 
 /// Bytes in people's units.
-struct Bytes(u64);
+#[derive(Clone, Copy, Debug)]
+pub struct Bytes(pub u64);
+
+impl Bytes {
+    /// A size in memory.
+    #[must_use]
+    pub fn of(size: usize) -> Self {
+        Self(u64::try_from(size).unwrap_or(u64::MAX))
+    }
+}
 
 impl fmt::Display for Bytes {
     #[expect(clippy::cast_precision_loss, reason = "one decimal is shown")]

@@ -5,6 +5,7 @@
 //!
 //! Owns one thread, the `ticker`, which advances the engine's epoch so that a busy guest yields to its neighbours.
 
+pub mod anatomy;
 pub(crate) mod bindings;
 mod component;
 mod ending;
@@ -18,7 +19,7 @@ mod state;
 mod stdio;
 mod ticker;
 
-pub use component::{Component, LoadError};
+pub use component::{Component, LoadError, NotPermitted};
 pub(crate) use ending::HostError;
 pub use engine::{Config, MEMORY_MAX, RUNS_MAX, StartError};
 pub(crate) use state::RunState;

@@ -2,7 +2,7 @@
 
 use crate::{all_text, assert_ended, emulator};
 use blockhouse_emulator::{RunSpec, RunState, RunView, Status};
-use blockhouse_policy::{Grants, Limits};
+use blockhouse_policy::Limits;
 use blockhouse_tests::{Component, Runner, patience};
 use serde_json::json;
 use std::time::Duration;
@@ -12,7 +12,7 @@ async fn abort(component: &[u8], grace: Duration) -> RunView {
     let emulator = emulator().await;
     // It must not end by itself, however long the abort takes.
     let limits = Limits { fuel: u64::MAX / 2, ..Limits::default() };
-    let component = Component::new("ABORTED", component).grants(Grants::none().with_limits(limits));
+    let component = Component::new("ABORTED", component).limits(limits);
     let runner = Runner::builder().component(component).abort_grace(grace);
     let runner = runner.start(&emulator).unwrap();
     let id = emulator.enqueue(RunSpec::manual().implementation(json!({ "type": "ABORTED" })));

@@ -45,8 +45,7 @@ fn a_wrong_command_line_ends_with_64() {
 #[test]
 fn every_mistake_in_a_configuration_is_reported_with_its_place() {
     let directory = tempfile::tempdir().unwrap();
-    let config =
-        "runnerUuid: nonsense\napi:\n  url: ftp://x\nlimits:\n  fule: 1\n  memoryMib: -5\n";
+    let config = "runnerUuid: nonsense\napi:\n  url: ftp://x\nruns:\n  drianTimeout: 1m\n  concurrency: -5\n";
     fs::write(directory.path().join("runner-config.yml"), config).unwrap();
     for command in [&["config", "check"][..], &["config", "show"], &["daemon"]] {
         let output = run(directory.path(), command);
@@ -56,9 +55,9 @@ fn every_mistake_in_a_configuration_is_reported_with_its_place() {
             "runner-config.yml:1:",
             "runner-config.yml:3:",
             "runner-config.yml:5:",
-            "`fuel`",
+            "`drainTimeout`",
             "runner-config.yml:6:",
-            "limits.memoryMib",
+            "runs.concurrency",
         ] {
             assert!(text.contains(part), "`{part}` is not in: {text}");
         }

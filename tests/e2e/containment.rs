@@ -64,8 +64,10 @@ async fn asking_for_a_secret_for_ever_is_logged_once() {
     let emulator = emulator().await;
     let directory = tempfile::tempdir().unwrap();
     let ask = [("ASK", blockhouse_artifacts::ASK_FOR_EVER)];
-    let more = "limits: {fuel: 100}\npoll: {interval: 100ms}\n";
-    Process::configure(directory.path(), &emulator, &ask, more).unwrap();
+    Process::configure(directory.path(), &emulator, &ask, "poll: {interval: 100ms}\n").unwrap();
+    let policy =
+        "description = \"x\"\n[limits]\nreason = \"asking for ever ends soon\"\nfuel = 100\n";
+    std::fs::write(directory.path().join("policy.toml"), policy).unwrap();
     let program = Path::new(env!("CARGO_BIN_EXE_blockhouse-under-test"));
     let mut process = Process::start(program, directory.path()).unwrap();
     let spec = RunSpec::manual().implementation(json!({ "type": "ASK" }));

@@ -1,6 +1,6 @@
 //! The repository itself: what its documents promise about its shape, checked.
 //!
-//! Everything is read from disk, with the standard library only; one file per kind of promise. A check returns what it found as
+//! Everything is read from disk, with the standard library only (policies by the crate that the host uses); one file per kind of promise. A check returns what it found as
 //! `path:line: what is wrong`, all of it at once, and is itself tested on planted violations.
 
 // Everything here is test code, the parts that tests share as well.
@@ -16,6 +16,8 @@ mod manifests;
 mod markdown;
 #[cfg(test)]
 mod places;
+#[cfg(test)]
+mod policies;
 #[cfg(test)]
 mod promises;
 #[cfg(test)]

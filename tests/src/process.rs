@@ -19,7 +19,7 @@ pub struct Process {
 
 impl Process {
     /// Writes a configuration for the emulator into `directory`, with the embedded `MANUAL` and these components by
-    /// implementation type. `more` is appended as it is.
+    /// implementation type, all under the policy in `policy.toml` there, which grants nothing. `more` is appended as it is.
     ///
     /// # Errors
     /// If the files can't be written.
@@ -31,6 +31,7 @@ impl Process {
     ) -> Result<PathBuf> {
         let (id, secret) = API_KEY;
         fs::write(directory.join("TEST-ONLY-key.pem"), PRIVATE_KEY)?;
+        fs::write(directory.join("policy.toml"), "description = \"For tests.\"\n")?;
         let mut config = format!(
             "runnerUuid: {}\n\
              api:\n  url: {}\n  clientId: {id}\n  clientSecret: {secret}\n\
@@ -49,7 +50,7 @@ impl Process {
             write!(
                 config,
                 "  - match: {{implementationType: {implementation_type}}}\n    \
-                 component: {{file: {}, digest: '{}'}}\n",
+                 component: {{file: {}, digest: '{}'}}\n    policy: {{file: policy.toml}}\n",
                 path.display(),
                 Digest::of(bytes),
             )?;

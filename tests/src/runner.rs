@@ -11,7 +11,7 @@ use blockhouse::shutdown::Shutdown;
 use blockhouse::unseal::PrivateKey;
 use blockhouse::{poll, report};
 use blockhouse_emulator::Emulator;
-use blockhouse_policy::{Grants, Limits, Pattern, RouteMatch};
+use blockhouse_policy::{Grants, Limits, Pattern, Policy, RouteMatch};
 use secrecy::SecretString;
 use std::net::SocketAddr;
 use std::path::PathBuf;
@@ -25,7 +25,8 @@ use tempfile::TempDir;
 pub struct Component {
     implementation_type: String,
     bytes: Vec<u8>,
-    grants: Grants,
+    policy: String,
+    limits: Limits,
 }
 
 /// Sets up a [`Runner`].
@@ -51,17 +52,29 @@ pub struct Runner {
 }
 
 impl Component {
-    /// Routes this implementation type to these bytes.
+    /// Routes this implementation type to these bytes, under a policy that lets secrets go into outputs.
     #[must_use]
     pub fn new(implementation_type: &str, bytes: &[u8]) -> Self {
-        let grants = Grants::none().with_limits(test_limits());
-        Self { implementation_type: implementation_type.to_owned(), bytes: bytes.to_vec(), grants }
+        let policy = "[[secrets.use]]\nreason = 'x'\nkeys = ['*']\nin = ['outputs']\n";
+        Self {
+            implementation_type: implementation_type.to_owned(),
+            bytes: bytes.to_vec(),
+            policy: policy.to_owned(),
+            limits: test_limits(),
+        }
     }
 
-    /// With these grants instead of the defaults for tests.
+    /// With these limits instead of the tests' defaults.
     #[must_use]
-    pub fn grants(mut self, grants: Grants) -> Self {
-        self.grants = grants;
+    pub fn limits(mut self, limits: Limits) -> Self {
+        self.limits = limits;
+        self
+    }
+
+    /// With what this text of a policy grants, in addition.
+    #[must_use]
+    pub fn policy(mut self, text: &str) -> Self {
+        self.policy.push_str(text);
         self
     }
 }
@@ -217,9 +230,12 @@ fn route(sandbox: &Sandbox, component: &Component) -> Result<Arc<Route>> {
         implementation_type: vec![Pattern::new(component.implementation_type.as_str())],
         ..RouteMatch::default()
     };
-    let grants = component.grants.clone();
     let name = component.implementation_type.clone();
+    let policy = format!("description = 'For tests.'\n{}", component.policy);
+    let policy = Policy::parse("test.toml", &policy)?;
+    let grants = Grants::new(Arc::new(policy), None, &component.limits);
     let component = sandbox.load(&component.bytes, grants.limits().component_bytes)?;
+    component.permitted(&name, &grants)?;
     Ok(Arc::new(Route { name, matches, component, grants: Arc::new(grants) }))
 }
 

@@ -9,7 +9,7 @@ use blockhouse::run::{
 use blockhouse::sandbox::{Component, Config, Job, Sandbox};
 use blockhouse::shutdown::Abort;
 use blockhouse::timeline::{Output, StepReport, Timeline};
-use blockhouse_policy::{Grants, Limits};
+use blockhouse_policy::{Grants, Limits, Policy};
 use secrecy::SecretString;
 use std::collections::BTreeMap;
 use std::sync::{Arc, OnceLock};
@@ -47,6 +47,7 @@ pub(crate) fn tight() -> Limits {
         table_elements: 10_000,
         host_call_bytes: MIB,
         component_bytes: MIB,
+        ..Limits::default()
     }
 }
 
@@ -55,7 +56,7 @@ pub(crate) struct Trial {
     sandbox: &'static Sandbox,
     component: Component,
     limits: Limits,
-    reveal: Vec<String>,
+    policy: String,
     inputs: Vec<OpenedInput>,
     grace: Duration,
 }
@@ -69,7 +70,7 @@ impl Trial {
     pub(crate) fn in_sandbox(sandbox: &'static Sandbox, guest: &[u8]) -> Self {
         let limits = tight();
         let component = sandbox.load(guest, limits.component_bytes).unwrap();
-        Self { sandbox, component, limits, reveal: Vec::new(), inputs: Vec::new(), grace: HOUR }
+        Self { sandbox, component, limits, policy: String::new(), inputs: Vec::new(), grace: HOUR }
     }
 
     pub(crate) fn with(mut self, change: impl FnOnce(&mut Limits)) -> Self {
@@ -87,9 +88,14 @@ impl Trial {
         self.input(key, Value::Secret(SecretString::from(text)))
     }
 
-    pub(crate) fn reveal(mut self, key: &str) -> Self {
-        self.reveal.push(key.to_owned());
+    /// With what this text of a policy grants; without one, nothing is granted.
+    pub(crate) fn policy(mut self, text: &str) -> Self {
+        self.policy.push_str(text);
         self
+    }
+
+    pub(crate) fn reveal(self, key: &str) -> Self {
+        self.policy(&format!("[[secrets.reveal]]\nreason = 'x'\nkeys = ['{key}']\n"))
     }
 
     pub(crate) fn grace(mut self, grace: Duration) -> Self {
@@ -115,12 +121,14 @@ impl Trial {
     }
 
     fn prepare(self) -> (impl Future<Output = (Outcome, Usage)>, Prepared) {
-        let Self { sandbox, component, limits, reveal, inputs, grace } = self;
+        let Self { sandbox, component, limits, policy, inputs, grace } = self;
+        let policy = format!("description = 'For tests.'\n{policy}");
+        let policy = Policy::parse("test.toml", &policy).unwrap_or_else(|error| panic!("{error}"));
         let abort = Abort::default();
         let progress = Arc::new(Progress::new(Timeline::new(&limits), abort.clone()));
         let job = Job {
             run: opened_run(inputs),
-            grants: Arc::new(Grants::none().with_limits(limits.clone()).with_reveal(reveal)),
+            grants: Arc::new(Grants::new(Arc::new(policy), None, &limits)),
             progress: Arc::clone(&progress),
             abort_grace: grace,
         };

@@ -1,96 +1,50 @@
-//! What a component may do: [`Grants`], and the permits that they hand out.
+//! What a component may do: [`Policy`] files, the [`Grants`] that follow from them, and the permits that these hand out.
 //!
 //! Decisions only: this crate does no I/O, knows no WebAssembly and can't be asked to do anything. Acting code takes a
 //! permit as an argument; only [`Grants`] can make one, so that forgetting the question does not compile.
+//!
+//! From the file to the answer: [`Policy::parse`] reads a file or reports all [`Mistakes`] in it; [`Grants::new`] puts a
+//! policy under a ceiling; [`Grants::http`] and its like answer one question each, with a permit or with [`Denied`].
 
 #![forbid(unsafe_code)]
 
+mod address;
+mod configuration;
+mod denied;
+mod excess;
+mod files;
+mod given;
+mod grants;
+mod host_pattern;
+mod http;
 mod limits;
+mod mistake;
 mod pattern;
+mod permit;
+mod policy;
+mod ports;
+mod position;
+mod reader;
 mod route;
+mod secrets;
+mod target;
 
-pub use limits::Limits;
+pub use address::{AddressClass, canonical, classify};
+pub use configuration::ConfigurationRule;
+pub use denied::Denied;
+pub use excess::Excess;
+pub use files::{FilesAccess, FilesGrant, FilesRule};
+pub use given::{GivenLimit, GivenLimits};
+pub use grants::Grants;
+pub use host_pattern::HostPattern;
+pub use http::{HttpRule, RuleId, SecretHeader};
+pub use limits::{Limit, Limits};
+pub use mistake::{Mistake, Mistakes};
 pub use pattern::Pattern;
+pub use permit::{AddressPermit, FilesPermit, HttpPermit, RevealPermit, SecretUsePermit};
+pub use policy::Policy;
+pub use ports::PortRange;
+pub use position::Position;
 pub use route::{RouteMatch, Subject};
-
-use std::collections::BTreeSet;
-
-/// What one run's component may do. Immutable: made once, when the run is admitted.
-///
-/// Whatever is not granted is denied:
-/// * no secret is revealed;
-/// * there is no file system, no network, no environment and no argument;
-/// * every resource is limited ([`Limits`]).
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Grants {
-    limits: Limits,
-    reveal: BTreeSet<String>,
-}
-
-impl Grants {
-    /// Nothing beyond computing within the default limits.
-    #[must_use]
-    pub fn none() -> Self {
-        Self { limits: Limits::default(), reveal: BTreeSet::new() }
-    }
-
-    /// The same grants within other limits.
-    #[must_use]
-    pub fn with_limits(self, limits: Limits) -> Self {
-        Self { limits, ..self }
-    }
-
-    /// Lets the component see the plain text of the secrets of these keys.
-    #[must_use]
-    pub fn with_reveal(mut self, keys: impl IntoIterator<Item = String>) -> Self {
-        self.reveal.extend(keys);
-        self
-    }
-
-    /// How much of everything.
-    #[must_use]
-    pub fn limits(&self) -> &Limits {
-        &self.limits
-    }
-
-    /// May the component see the plain text of the secret `key`?
-    ///
-    /// # Errors
-    /// [`Denied`] unless the key was granted by name.
-    pub fn reveal(&self, key: &str) -> Result<RevealPermit, Denied> {
-        if self.reveal.contains(key) {
-            return Ok(RevealPermit(()));
-        }
-        Err(Denied { rule: format!("the route does not list `{key}` under `reveal`") })
-    }
-}
-
-/// Leave to see the plain text of one secret.
-#[derive(Debug)]
-pub struct RevealPermit(());
-
-/// Policy said no.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Denied {
-    /// Which rule said no, for people.
-    pub rule: String,
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn nothing_is_revealed_by_default() {
-        assert!(Grants::none().reveal("password").is_err());
-    }
-
-    #[test]
-    fn reveal_is_granted_by_exact_key() {
-        let grants = Grants::none().with_reveal(["token".to_owned()]);
-        assert!(grants.reveal("token").is_ok());
-        for other in ["Token", "token2", "toke", "", "*"] {
-            assert!(grants.reveal(other).is_err(), "{other}");
-        }
-    }
-}
+pub use secrets::{RevealRule, SecretUse, SecretUseRule};
+pub use target::{Host, Scheme, Target, TargetError};

@@ -8,6 +8,7 @@ use crate::sandbox::bindings::blockhouse::block::progress::{
 use crate::sandbox::{HostError, RunState};
 use crate::shutdown::Abort;
 use crate::timeline::{self, DeclareError, Output, OutputKind, StepIndex, Timeline};
+use blockhouse_policy::Denied;
 use secrecy::ExposeSecret;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Mutex, MutexGuard, PoisonError};
@@ -157,7 +158,10 @@ impl HostStep for RunState {
         let kind = output_kind(type_);
         let output = match &value {
             OutputValue::Json(json) => Output::json(kind, json, sensitive),
-            OutputValue::Secret(secret) => self.secret_output(kind, secret)?,
+            OutputValue::Secret(secret) => match self.secret_output(kind, secret)? {
+                Ok(output) => output,
+                Err(denied) => return Ok(Err(StepError::Denied(denied.rule))),
+            },
             OutputValue::Text(text) => Output::text(kind, text, sensitive),
         };
         let output = match output {
@@ -211,14 +215,18 @@ impl RunState {
         &self,
         kind: OutputKind,
         secret: &Resource<SecretHandle>,
-    ) -> wasmtime::Result<Result<Output, timeline::InvalidOutput>> {
+    ) -> wasmtime::Result<Result<Result<Output, timeline::InvalidOutput>, Denied>> {
         let secret = self.table.get(secret)?;
+        // SECURITY: walls::surroundings::a_secret_goes_into_no_output_without_a_grant
+        if let Err(denied) = self.grants.secret_in_output(&secret.key) {
+            return Ok(Err(denied));
+        }
         let text = secret.text.expose_secret();
-        Ok(if secret.is_json {
+        Ok(Ok(if secret.is_json {
             Output::json(kind, text, true)
         } else {
             Output::text(kind, text, true)
-        })
+        }))
     }
 }
 

@@ -10,6 +10,11 @@ const ELSEWHERE: &[(&str, &str, &str)] = &[
         "implementations",
         "this runner executes all types itself; remove the key or use `routes`",
     ),
+    (
+        "",
+        "limits",
+        "limits are in policies: write `routes[].policy`, or `ceiling` for a bound on all of them",
+    ),
     ("", "maxConcurrentRuns", "write `runs.concurrency`"),
     ("", "namespace", "this runner creates no Kubernetes jobs; remove the key"),
     ("", "nodeSelector", "this runner creates no Kubernetes jobs; remove the key"),
@@ -22,6 +27,8 @@ const ELSEWHERE: &[(&str, &str, &str)] = &[
     ("", "tolerations", "this runner creates no Kubernetes jobs; remove the key"),
     ("", "version", "this runner reports its own version; remove the key"),
     ("api", "uuid", "write `runnerUuid` at the top level"),
+    ("routes[]", "limits", "limits are in policies: write `policy: { file: <path> }`"),
+    ("routes[]", "reveal", "secrets are granted by policies: write `policy: { file: <path> }`"),
 ];
 
 /// How different a key may be from a known one to be taken for a typing mistake: a third of it.
@@ -31,6 +38,8 @@ fn is_near(distance: usize, length: usize) -> bool {
 
 /// A hint about the unknown `key` in the section `path`, whose keys are `known`.
 pub(super) fn hint(path: &str, key: &str, known: &[&str]) -> Option<String> {
+    // All routes have the same keys.
+    let path = if path.starts_with("routes[") && path.ends_with(']') { "routes[]" } else { path };
     let elsewhere = ELSEWHERE.iter().find(|(section, name, _)| *section == path && *name == key);
     if let Some((_, _, hint)) = elsewhere {
         return Some((*hint).to_owned());

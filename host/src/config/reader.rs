@@ -67,7 +67,8 @@ pub(super) struct Reader<'a> {
     env: &'a dyn Fn(&str) -> Option<String>,
     /// Relative paths start here.
     directory: &'a Path,
-    /// The configuration file as it was given.
+    /// The configuration file as it was given, and as it is shown.
+    file_path: Option<PathBuf>,
     file: Option<String>,
     pub(super) mistakes: Vec<Mistake>,
     pub(super) warnings: Vec<Warning>,
@@ -133,10 +134,11 @@ impl<'a> Reader<'a> {
     pub(super) fn new(
         env: &'a dyn Fn(&str) -> Option<String>,
         directory: &'a Path,
-        file: Option<String>,
+        file_path: Option<PathBuf>,
     ) -> Self {
+        let file = file_path.as_ref().map(|path| shown(&path.to_string_lossy()));
         let (mistakes, warnings, origins) = (vec![], vec![], BTreeMap::new());
-        Self { env, directory, file, mistakes, warnings, origins }
+        Self { env, directory, file, file_path, mistakes, warnings, origins }
     }
 
     /// The place of a mark in the configuration file.
@@ -397,6 +399,13 @@ impl<'a> Reader<'a> {
     /// Where relative paths start.
     pub(super) fn directory(&self) -> &'a Path {
         self.directory
+    }
+
+    /// A path that starts at the configuration file unless it is absolute: the file, its policies and components are moved and
+    /// checked together, wherever the program is started. To be joined with [`Reader::directory`].
+    pub(super) fn beside_file(&self, path: &Path) -> PathBuf {
+        let parent = self.file_path.as_deref().and_then(Path::parent);
+        parent.map_or_else(|| path.to_owned(), |parent| parent.join(path))
     }
 
     /// Looks a variable up that is not a setting of ours, such as `HOME`.

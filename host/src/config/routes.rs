@@ -1,18 +1,19 @@
 //! `routes`: which component executes which runs. The first route that matches wins.
 
 use std::path::PathBuf;
+use std::sync::Arc;
 
 use crate::digest::Digest;
-use blockhouse_policy::{Pattern, RouteMatch};
+use blockhouse_policy::{Grants, Limits, Pattern, RouteMatch};
 use uuid::Uuid;
 
 use super::EmbeddedComponent;
 use super::known::nearest;
-use super::limits::{self, Limits};
+use super::policies::{self, Policies, PolicySource, Sourced};
 use super::reader::{Complaint, Found, Reader, Section};
 use super::show::Show;
 
-const KEYS: &[&str] = &["component", "limits", "match", "name", "reveal"];
+const KEYS: &[&str] = &["component", "match", "name", "policy"];
 const MATCH_KEYS: &[&str] = &["definition", "implementationType", "owner", "tenant"];
 const COMPONENT_KEYS: &[&str] = &["digest", "embedded", "file"];
 /// Attack: none from outside; each claim is compared with every route.
@@ -20,8 +21,8 @@ const MAX_ROUTES: usize = 1000;
 /// Longest pattern. Attack: none from outside; matching takes time in proportion to pattern and text.
 const MAX_PATTERN_BYTES: usize = 256;
 
-/// A route: which runs, which component, under which limits.
-#[derive(Debug, Clone, PartialEq, Eq)]
+/// A route: which runs, which component, under which policy.
+#[derive(Debug, Clone)]
 pub struct Route {
     /// For logs and messages. `routes[0]` and so on unless given.
     pub name: String,
@@ -29,10 +30,10 @@ pub struct Route {
     pub matches: RouteMatch,
     /// What executes them.
     pub component: Component,
-    /// The global limits with this route's own instead.
-    pub limits: Limits,
-    /// Keys of sensitive inputs and settings that the component may read in clear; all others stay handles.
-    pub reveal: Vec<String>,
+    /// Where its policy comes from.
+    pub policy: PolicySource,
+    /// What the component may do: the policy within the ceiling.
+    pub grants: Arc<Grants>,
 }
 
 /// What executes a run.
@@ -46,10 +47,22 @@ pub enum Component {
     /// A file, which must have this digest when it is loaded.
     File {
         /// The path as it was given.
+        given: PathBuf,
+        /// Where that leads: relative paths start at the configuration file.
         path: PathBuf,
         /// SHA-256 of the file.
         digest: Digest,
     },
+}
+
+/// What all routes share while they are read.
+pub(super) struct Shared<'c> {
+    /// The components that are part of the program.
+    pub(super) embedded: &'c [EmbeddedComponent<'c>],
+    pub(super) policies: Policies<'c>,
+    pub(super) ceiling: Option<Sourced>,
+    /// For limits that a policy does not say.
+    pub(super) limits: Limits,
 }
 
 // === reading ===
@@ -58,10 +71,9 @@ pub enum Component {
 pub(super) fn read(
     reader: &mut Reader<'_>,
     root: &Section<'_>,
-    limits: &Limits,
-    embedded: &[EmbeddedComponent<'_>],
+    shared: &mut Shared<'_>,
 ) -> Vec<Route> {
-    let Some(found) = root.find("routes") else { return defaults(limits, embedded) };
+    let Some(found) = root.find("routes") else { return defaults(shared) };
     let items = found.items();
     if items.is_empty() || items.len() > MAX_ROUTES {
         let hint = "remove the key for the default routes";
@@ -75,10 +87,8 @@ pub(super) fn read(
     for item in items {
         let section = reader.open(&item, KEYS);
         let matches = read_match(reader, &section);
-        let component = read_component(reader, &section, embedded);
-        let overrides = reader.subsection(&section, "limits", limits::KEYS);
-        let limits = limits.clone().overridden(reader, &overrides, None);
-        let reveal = reader.texts(&section.join("reveal"), section.find("reveal"), input_key);
+        let component = read_component(reader, &section, shared.embedded);
+        let policy = read_policy(reader, &section, component.as_ref(), shared);
         let name = reader.text(&section.join("name"), section.find("name"));
         if let Some(matches) = &matches {
             let earlier = |(m, _): &&(Option<RouteMatch>, Found<'_>)| {
@@ -90,35 +100,62 @@ pub(super) fn read(
                 reader.wrong(&item, Complaint::from(message).hint(hint));
             }
         }
-        if let (Some(matches), Some(component)) = (matches.clone(), component) {
+        if let (Some(matches), Some(component), Some(policy)) = (matches.clone(), component, policy)
+        {
             let name = name.unwrap_or_else(|| item.key.clone());
-            let reveal = reveal.unwrap_or_default();
-            read.push(Route { name, matches, component, limits, reveal });
+            read.push(shared.route(name, matches, component, policy));
         }
         routes.push((matches, item));
     }
     read
 }
 
-fn defaults(limits: &Limits, embedded: &[EmbeddedComponent<'_>]) -> Vec<Route> {
-    embedded
-        .iter()
-        .filter(|component| !component.implementation_types.is_empty())
-        .map(|component| Route {
-            name: component.name.to_owned(),
-            matches: RouteMatch {
-                implementation_type: component
-                    .implementation_types
-                    .iter()
-                    .map(|name| Pattern::new(*name))
-                    .collect(),
-                ..RouteMatch::default()
-            },
-            component: Component::Embedded { name: component.name.to_owned() },
-            limits: limits.clone(),
-            reveal: vec![],
-        })
-        .collect()
+fn defaults(shared: &Shared<'_>) -> Vec<Route> {
+    let has_types = |component: &&EmbeddedComponent<'_>| !component.implementation_types.is_empty();
+    let route = |component: &EmbeddedComponent<'_>| {
+        let types = component.implementation_types.iter();
+        let matches = RouteMatch {
+            implementation_type: types.map(|name| Pattern::new(*name)).collect(),
+            ..RouteMatch::default()
+        };
+        let name = component.name.to_owned();
+        let policy = shared.policies.embedded(component.name)?;
+        Some(shared.route(name.clone(), matches, Component::Embedded { name }, policy))
+    };
+    shared.embedded.iter().filter(has_types).filter_map(route).collect()
+}
+
+impl Shared<'_> {
+    fn route(
+        &self,
+        name: String,
+        matches: RouteMatch,
+        component: Component,
+        policy: Sourced,
+    ) -> Route {
+        let ceiling = self.ceiling.as_ref().map(|ceiling| Arc::clone(&ceiling.policy));
+        let grants = Arc::new(Grants::new(policy.policy, ceiling, &self.limits));
+        Route { name, matches, component, policy: policy.source, grants }
+    }
+}
+
+/// The route's policy; an embedded component brings its own.
+fn read_policy(
+    reader: &mut Reader<'_>,
+    route: &Section<'_>,
+    component: Option<&Component>,
+    shared: &mut Shared<'_>,
+) -> Option<Sourced> {
+    if route.find("policy").is_some() {
+        return shared.policies.of_route(reader, route);
+    }
+    match component? {
+        Component::Embedded { name } => shared.policies.embedded(name),
+        Component::File { .. } => {
+            policies::missing(reader, route);
+            None
+        }
+    }
 }
 
 fn read_match(reader: &mut Reader<'_>, route: &Section<'_>) -> Option<RouteMatch> {
@@ -180,7 +217,7 @@ fn read_component(
             name.map(|name| Component::Embedded { name })
         }
         (None, Some(file)) => {
-            let path =
+            let given =
                 reader.parse(&section.join("file"), Some(file), |text| Ok(PathBuf::from(text)));
             if digest.is_none() {
                 let hint = "`sha256sum <file>` prints it; write `sha256:` in front";
@@ -188,7 +225,8 @@ fn read_component(
                 reader.missing(&section, "digest", complaint.hint(hint));
             }
             let digest = reader.parse(&section.join("digest"), digest, parse_digest);
-            Some(Component::File { path: path?, digest: digest? })
+            let given = given?;
+            Some(Component::File { path: reader.beside_file(&given), given, digest: digest? })
         }
         (None, None) => {
             let hint = "write `embedded: <name>`, or `file: <path>` with `digest: sha256:<hex>`";
@@ -219,14 +257,6 @@ fn definition(text: &str) -> Result<Pattern, Complaint> {
     pattern(&text.to_ascii_lowercase())
 }
 
-fn input_key(text: &str) -> Result<String, Complaint> {
-    if text.is_empty() || text.contains('*') {
-        let message = "must be the whole key of an input; patterns would reveal more over time";
-        return Err(Complaint::from(message));
-    }
-    Ok(text.to_owned())
-}
-
 fn parse_digest(text: &str) -> Result<Digest, Complaint> {
     let complaint = || Complaint::from("must be `sha256:` and 64 hexadecimal digits");
     text.trim().to_ascii_lowercase().parse().map_err(|_| complaint())
@@ -247,15 +277,12 @@ pub(super) fn show(routes: &[Route], out: &mut Show<'_>) {
         });
         out.section("component", |out| match &route.component {
             Component::Embedded { name } => out.value("embedded", name),
-            Component::File { path, digest } => {
-                out.value("file", &path.to_string_lossy());
+            Component::File { given, digest, .. } => {
+                out.value("file", &given.to_string_lossy());
                 out.value("digest", &digest.to_string());
             }
         });
-        route.limits.show(out, true);
-        if !route.reveal.is_empty() {
-            out.list("reveal", route.reveal.iter().map(String::as_str));
-        }
+        out.section("policy", |out| route.policy.show(out));
     });
 }
 

@@ -6,7 +6,7 @@ use super::measure::{Span, Whole};
 use super::reader::{Reader, Section};
 use super::show::Show;
 
-const RUNS_KEYS: &[&str] = &["abortGrace", "concurrency", "drainTimeout"];
+const RUNS_KEYS: &[&str] = &["abortGrace", "concurrency", "drainTimeout", "wallTime"];
 const POLL_KEYS: &[&str] = &["interval"];
 
 /// Attack: each run holds memory; without a bound, a burst of orders takes the machine down.
@@ -20,6 +20,12 @@ const ABORT_GRACE: Span = Span {
     default: Duration::from_secs(10),
     min: Duration::ZERO,
     max: Duration::from_secs(60 * 60),
+};
+/// Attack: a component that waits for ever holds its slot. The bounds are those of `wall_time` in policies.
+const WALL_TIME: Span = Span {
+    default: Duration::from_secs(30 * 60),
+    min: Duration::from_secs(1),
+    max: Duration::from_secs(7 * 24 * 60 * 60),
 };
 const INTERVAL: Span = Span {
     default: Duration::from_secs(10),
@@ -37,6 +43,8 @@ pub struct Runs {
     pub drain_timeout: Duration,
     /// On an abort, how long a run may clean up before it is killed.
     pub abort_grace: Duration,
+    /// How long a run may take when its policy does not say; `runs.wallTime` or `timeoutMins`. Without either, the policies' own default.
+    pub wall_time: Option<Duration>,
 }
 
 /// How meshStack is asked for work.
@@ -62,11 +70,30 @@ impl Runs {
         let drain = reader.parse("runs.drainTimeout", drain, |text| DRAIN_TIMEOUT.parse(text));
         let grace = section.find("abortGrace");
         let grace = reader.parse("runs.abortGrace", grace, |text| ABORT_GRACE.parse(text));
+        let wall_time = Self::read_wall_time(reader, root, &section);
         Self {
             concurrency: concurrency.unwrap_or(CONCURRENCY.default),
             drain_timeout: drain.unwrap_or(DRAIN_TIMEOUT.default),
             abort_grace: grace.unwrap_or(ABORT_GRACE.default),
+            wall_time,
         }
+    }
+
+    fn read_wall_time(
+        reader: &mut Reader<'_>,
+        root: &Section<'_>,
+        runs: &Section<'_>,
+    ) -> Option<Duration> {
+        let older = root.find("timeoutMins");
+        let is_older = older.is_some();
+        let found = reader.either(older, runs.find("wallTime"));
+        reader.parse("runs.wallTime", found, |text| {
+            if is_older {
+                WALL_TIME.parse_count(text, Duration::from_secs(60))
+            } else {
+                WALL_TIME.parse(text)
+            }
+        })
     }
 
     pub(super) fn show(&self, out: &mut Show<'_>) {
@@ -74,6 +101,9 @@ impl Runs {
             out.value("concurrency", &self.concurrency.to_string());
             out.duration("drainTimeout", self.drain_timeout);
             out.duration("abortGrace", self.abort_grace);
+            if let Some(wall_time) = self.wall_time {
+                out.duration("wallTime", wall_time);
+            }
         });
     }
 }

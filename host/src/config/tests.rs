@@ -33,6 +33,15 @@ const EMBEDDED: &[EmbeddedComponent<'_>] = &[
     EmbeddedComponent { name: "hello", implementation_types: &[] },
 ];
 
+const POLICIES: &[EmbeddedPolicy<'_>] = &[
+    EmbeddedPolicy { name: "hello", text: "description = 'h'\n" },
+    EmbeddedPolicy {
+        name: "manual",
+        text: "description = 'm'\n[limits]\nreason = 'r'\nsteps = 7\n",
+    },
+    EmbeddedPolicy { name: "pipeline", text: "description = 'p'\n" },
+];
+
 /// A directory with files, and an environment.
 struct Setup {
     directory: tempfile::TempDir,
@@ -79,6 +88,7 @@ impl Setup {
             },
             &Context {
                 embedded: EMBEDDED,
+                policies: POLICIES,
                 check_private_key: &|key| {
                     let bad = key.expose_secret().contains("BAD");
                     if bad { Err("is not a private key".to_owned()) } else { Ok(()) }

@@ -2,17 +2,20 @@
 
 use super::{Daemon, SingleRun, SingleRunError, StartError, single_run};
 use crate::admit::Route;
-use crate::config::{self, Config, Context, EmbeddedComponent, Mistakes, Mode, Sources, Warning};
+use crate::config::rules::Rules;
+use crate::config::{
+    self, Config, Context, EmbeddedComponent, EmbeddedPolicy, Mistakes, Mode, Sources, Warning,
+};
 use crate::digest::Digest;
 use crate::embedded;
 use crate::meshstack::wire::{RunnerRegistration, RunnerType};
 use crate::meshstack::{self, HttpConfig, RunnerIdentity};
 use crate::report;
-use crate::sandbox::{self, Component, LoadError, Sandbox};
+use crate::sandbox::{self, Component, LoadError, NotPermitted, Sandbox};
 use crate::shutdown::Shutdown;
 use crate::unseal::{PrivateKey, PrivateKeyError, PublicKey};
 use crate::{os, poll};
-use blockhouse_policy::Grants;
+use blockhouse_policy::Limits;
 use secrecy::ExposeSecret as _;
 use std::collections::HashMap;
 use std::io;
@@ -61,6 +64,9 @@ pub enum RouteError {
     /// It is no component that could run here.
     #[error("the component can't be used")]
     Component(#[source] LoadError),
+    /// Its policy does not grant what it can't do without.
+    #[error(transparent)]
+    NotPermitted(#[from] NotPermitted),
     /// It is not the file that was meant.
     #[error(
         "`{}` has the digest {actual}, not the configured one; if it is the right file, configure its digest",
@@ -88,19 +94,37 @@ pub enum RouteError {
 /// # Errors
 /// All mistakes at once.
 pub fn load_config(file: Option<PathBuf>) -> Result<(Config, Vec<Warning>), Mistakes> {
+    with_sources(file, Config::load)
+}
+
+/// Reads only which component executes which runs, and what it may do.
+///
+/// # Errors
+/// All mistakes in these at once.
+pub fn load_rules(file: Option<PathBuf>) -> Result<(Rules, Vec<Warning>), Mistakes> {
+    with_sources(file, Rules::load)
+}
+
+fn with_sources<T>(file: Option<PathBuf>, load: fn(&Sources<'_>, &Context<'_>) -> T) -> T {
     let environment = |name: &str| std::env::var(name).ok();
     let directory = std::env::current_dir().unwrap_or_default();
     let check = |pem: &_| PrivateKey::from_pem(pem).map(drop).map_err(|error| error.to_string());
-    let embedded: Vec<_> = embedded::COMPONENTS
+    let components = embedded::COMPONENTS.iter().map(|component| EmbeddedComponent {
+        name: component.name,
+        implementation_types: component.implementation_types,
+    });
+    let policies = embedded::POLICIES
         .iter()
-        .map(|component| EmbeddedComponent {
-            name: component.name,
-            implementation_types: component.implementation_types,
-        })
-        .collect();
-    Config::load(
+        .map(|policy| EmbeddedPolicy { name: policy.name, text: policy.text });
+    let (components, policies): (Vec<_>, Vec<_>) = (components.collect(), policies.collect());
+    load(
         &Sources { file, env: &environment, directory: &directory },
-        &Context { embedded: &embedded, check_private_key: &check, platform: os::platform() },
+        &Context {
+            embedded: &components,
+            policies: &policies,
+            check_private_key: &check,
+            platform: os::platform(),
+        },
     )
 }
 
@@ -115,9 +139,9 @@ pub fn assemble(config: Config, shutdown: Shutdown) -> Result<Assembled, Assembl
         Mode::SingleRun { .. } => 1,
     };
     let sandbox = Sandbox::new(&sandbox::Config { max_runs })?;
-    let routes = load_routes(&sandbox, &config.routes)?;
+    let routes = load_routes(&sandbox, &config.rules.routes)?;
     let report = report::Config::default();
-    let limits = config.limits.enforceable();
+    let limits = Limits::default();
     match config.mode {
         Mode::Daemon { api, private_key } => {
             let private_key = PrivateKey::from_pem(&private_key)?;
@@ -176,7 +200,7 @@ fn load_routes(
     let mut loaded = HashMap::new();
     let routes = routes.iter().map(|route| {
         let fail = |kind| AssemblyError::Route { route: route.name.clone(), kind };
-        let limits = route.limits.enforceable();
+        let limits = route.grants.limits();
         let bytes = component_bytes(&route.component).map_err(fail)?;
         let (size, allowed) = (bytes.len(), limits.component_bytes);
         if size > allowed {
@@ -190,26 +214,43 @@ fn load_routes(
                 .map_err(|source| fail(RouteError::Component(source)))?,
         };
         loaded.insert(digest, component.clone());
-        tracing::info!(route = route.name, component = %digest, "route is ready");
-        let grants = Grants::none().with_limits(limits).with_reveal(route.reveal.iter().cloned());
+        let name = component_name(&route.component);
+        component.permitted(&name, &route.grants).map_err(|error| fail(error.into()))?;
+        let policy = &**route.grants.policy().name();
+        tracing::info!(route = route.name, component = %digest, policy, "route is ready");
         Ok(Arc::new(Route {
             name: route.name.clone(),
             matches: route.matches.clone(),
             component,
-            grants: Arc::new(grants),
+            grants: Arc::clone(&route.grants),
         }))
     });
     routes.collect()
 }
 
-fn component_bytes(component: &config::routes::Component) -> Result<Vec<u8>, RouteError> {
+/// What people call it.
+fn component_name(component: &config::routes::Component) -> String {
+    match component {
+        config::routes::Component::Embedded { name } => name.clone(),
+        config::routes::Component::File { path, .. } => {
+            let name = path.file_name().unwrap_or(path.as_os_str());
+            name.to_string_lossy().into_owned()
+        }
+    }
+}
+
+/// The component's bytes, which have the digest that the route says.
+///
+/// # Errors
+/// [`RouteError`] if the file can't be read or is another one.
+pub fn component_bytes(component: &config::routes::Component) -> Result<Vec<u8>, RouteError> {
     match component {
         config::routes::Component::Embedded { name } => {
             let known = embedded::COMPONENTS.iter().find(|component| component.name == name);
             // The configuration knows the names; an empty component is one that can't be loaded.
             Ok(known.map(|component| component.bytes.to_vec()).unwrap_or_default())
         }
-        config::routes::Component::File { path, digest } => {
+        config::routes::Component::File { path, digest, .. } => {
             let bytes = read_component(path)?;
             let actual = Digest::of(&bytes);
             // SECURITY: e2e::a_component_file_of_another_digest_is_refused

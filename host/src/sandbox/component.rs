@@ -1,10 +1,13 @@
 //! A component that is ready to run: checked, compiled, its imports resolved.
 
+use super::anatomy::{Anatomy, Need};
 use super::bindings::ImplementationPre;
 use super::linker::Linked;
 use super::state::RunState;
 use crate::digest::Digest;
 use crate::excerpt::clip;
+use blockhouse_policy::{Denied, Grants};
+use std::sync::Arc;
 use wasmtime::component::Component as Compiled;
 use wasmtime::{Engine, Precompiled};
 
@@ -16,6 +19,21 @@ const REASON_MAX: usize = 500;
 pub struct Component {
     digest: Digest,
     pre: ImplementationPre<RunState>,
+    needs: Arc<[(String, Need)]>,
+}
+
+/// The component needs what its policy does not grant.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("component `{component}` needs {what} (`{import}`): {}", denied.rule)]
+pub struct NotPermitted {
+    /// The component, as its route calls it.
+    pub component: String,
+    /// What it needs, for people.
+    pub what: &'static str,
+    /// The import that says so.
+    pub import: String,
+    /// Which rule said no.
+    pub denied: Denied,
 }
 
 impl std::fmt::Debug for Component {
@@ -72,23 +90,44 @@ impl Component {
         if Engine::detect_precompiled(bytes).is_some_and(is_native) {
             return Err(LoadError::Precompiled);
         }
+        let anatomy = Anatomy::read(bytes)
+            .map_err(|error| LoadError::Invalid { reason: error.to_string() })?;
+        // SECURITY: walls::load::import_unknown::is_refused
+        let missing = anatomy.needs().find(|(_, need)| *need == Need::Unknown);
+        if let Some((import, _)) = missing {
+            return Err(LoadError::MissingImport { import: import.to_owned() });
+        }
+        let needs = anatomy.needs().map(|(import, need)| (import.to_owned(), need)).collect();
         let compiled = Compiled::from_binary(engine, bytes)
             .map_err(|error| LoadError::Invalid { reason: reason(&error) })?;
-        let component_type = compiled.component_type();
-        let missing = component_type.imports(engine).find(|(name, _)| !Linked::offers(name));
-        if let Some((import, _)) = missing {
-            return Err(LoadError::MissingImport { import: clip(import, REASON_MAX) });
-        }
         let wrong_world = |error| LoadError::WrongWorld { reason: reason(&error) };
         let pre = linked.linker().instantiate_pre(&compiled).map_err(wrong_world)?;
         let pre = ImplementationPre::new(pre).map_err(wrong_world)?;
-        Ok(Self { digest: Digest::of(bytes), pre })
+        Ok(Self { digest: Digest::of(bytes), pre, needs })
     }
 
     /// Names the component's exact bytes.
     #[must_use]
     pub fn digest(&self) -> Digest {
         self.digest
+    }
+
+    /// Whether a policy grants what the component can't do without; `name` is what its route calls it.
+    ///
+    /// # Errors
+    /// [`NotPermitted`] for the first import that is in vain.
+    pub fn permitted(&self, name: &str, grants: &Grants) -> Result<(), NotPermitted> {
+        for (import, need) in &*self.needs {
+            let (what, denied) = match need {
+                Need::Http => ("outbound HTTP", grants.allows_http().err()),
+                Need::Files | Need::HttpWhenUsed | Need::Nothing | Need::Unknown => continue,
+            };
+            if let Some(denied) = denied {
+                let (component, import) = (name.to_owned(), import.clone());
+                return Err(NotPermitted { component, what, import, denied });
+            }
+        }
+        Ok(())
     }
 
     pub(super) fn pre(&self) -> &ImplementationPre<RunState> {

@@ -1,4 +1,5 @@
-//! What is linked to a component, interface by interface: a capability that isn't here does not exist for it.
+//! What is linked to a component, interface by interface: a capability that isn't here does not exist for it. The same list, with
+//! what each needs, is in `anatomy`.
 
 use super::{RunState, bindings};
 use wasmtime::Engine;
@@ -8,50 +9,18 @@ use wasmtime_wasi::filesystem::{WasiFilesystem, WasiFilesystemView};
 use wasmtime_wasi::p2::bindings::{cli, filesystem, random};
 use wasmtime_wasi::random::{WasiRandom, WasiRandomView};
 
-/// The names of all that is linked, without versions.
-const INTERFACES: &[&str] = &[
-    "blockhouse:block/progress",
-    "blockhouse:block/types",
-    "wasi:cli/environment",
-    "wasi:cli/exit",
-    "wasi:cli/stderr",
-    "wasi:cli/stdin",
-    "wasi:cli/stdout",
-    "wasi:cli/terminal-input",
-    "wasi:cli/terminal-output",
-    "wasi:cli/terminal-stderr",
-    "wasi:cli/terminal-stdin",
-    "wasi:cli/terminal-stdout",
-    "wasi:clocks/monotonic-clock",
-    "wasi:clocks/wall-clock",
-    "wasi:filesystem/preopens",
-    "wasi:filesystem/types",
-    "wasi:io/error",
-    "wasi:io/poll",
-    "wasi:io/streams",
-    "wasi:random/insecure",
-    "wasi:random/insecure-seed",
-    "wasi:random/random",
-];
-
 /// A linker with all that every component gets.
 pub(super) struct Linked(Linker<RunState>);
 
 impl std::fmt::Debug for Linked {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_tuple("Linked").field(&INTERFACES).finish()
+        f.write_str("Linked")
     }
 }
 
 impl Linked {
     pub(super) fn linker(&self) -> &Linker<RunState> {
         &self.0
-    }
-
-    /// Whether an import, such as `wasi:io/poll@0.2.6`, can be satisfied.
-    pub(super) fn offers(import: &str) -> bool {
-        let name = import.split_once('@').map_or(import, |(name, _version)| name);
-        INTERFACES.contains(&name)
     }
 }
 

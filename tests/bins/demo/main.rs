@@ -32,6 +32,15 @@ fn main() -> ExitCode {
     }
 }
 
+/// What the components that are not embedded may do.
+const POLICY: &str = "\
+description = \"For the demo.\"
+[limits]
+reason = \"The hostile components should not take long.\"
+fuel = 2_000
+memory_mib = 32
+";
+
 #[tokio::main(flavor = "current_thread")]
 async fn demo() -> Result<bool> {
     let program = std::env::current_exe().context("failed to find this program")?;
@@ -48,8 +57,8 @@ async fn demo() -> Result<bool> {
 
     let cases = cases();
     let components: Vec<_> = cases.iter().filter_map(|case| case.component).collect();
-    let limits = "limits: {fuel: 2000, memoryMib: 32}\npoll: {interval: 500ms}\n";
-    Process::configure(directory.path(), &emulator, &components, limits)?;
+    Process::configure(directory.path(), &emulator, &components, "poll: {interval: 500ms}\n")?;
+    std::fs::write(directory.path().join("policy.toml"), POLICY)?;
     std::fs::rename(
         directory.path().join("runner-private.pem"),
         directory.path().join("TEST-ONLY-key.pem"),

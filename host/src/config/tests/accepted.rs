@@ -23,9 +23,8 @@ fn least_configuration_gets_all_defaults() {
     assert_eq!(config.runs.drain_timeout, minutes(30));
     assert_eq!(config.runs.abort_grace, Duration::from_secs(10));
     assert_eq!(config.poll.interval, Duration::from_secs(10));
-    assert_eq!(config.limits, limits::Limits::default());
-    assert_eq!(config.limits.fuel_millions, 10_000);
-    assert_eq!(config.limits.wall_time, minutes(30));
+    assert_eq!(config.runs.wall_time, None);
+    assert!(config.rules.ceiling.is_none());
     assert_eq!(config.state.directory, PathBuf::from("/var/lib/blockhouse"));
     assert_eq!(config.admin.address.unwrap().to_string(), "127.0.0.1:8100");
     assert_eq!(config.log.format, log::Format::Auto);
@@ -49,8 +48,9 @@ fn existing_terraform_runner_configuration_works_unchanged() {
     assert_eq!(key.expose_secret(), PEM);
     let Credentials::Basic { username, password } = &api.credentials else { panic!() };
     assert_eq!((&**username, password.expose_secret()), ("bb-api", "guest"));
-    assert_eq!(config.limits.wall_time, minutes(60));
-    assert!(config.routes.iter().all(|route| route.limits.wall_time == minutes(60)));
+    assert_eq!(config.runs.wall_time, Some(minutes(60)));
+    let wall_times = config.rules.routes.iter().map(|route| route.grants.limits().wall_time);
+    assert!(wall_times.into_iter().all(|wall_time| wall_time == minutes(60)));
     assert_eq!(config.state.directory, PathBuf::from("/tmp/runner/wd"));
     assert_eq!(config.terraform.workspace_timeout, minutes(6));
     assert_eq!(config.terraform.init_timeout, minutes(4));
@@ -149,7 +149,7 @@ fn every_variable_wins_over_the_file() {
 
 #[test]
 fn empty_variables_and_values_count_as_not_given() {
-    let setup = Setup::least_and("limits:\nruns: ~\nadmin: {address: ''}\n")
+    let setup = Setup::least_and("http:\nruns: ~\nadmin: {address: ''}\n")
         .and_env("RUNNER_UUID", "")
         .and_env("PORT", " ")
         .and_env("RUNNER_CONFIG_FILE", "")
@@ -249,10 +249,8 @@ fn single_run_needs_neither_api_nor_key() {
 fn every_setting_of_ours_is_taken() {
     let ca = certificate();
     let config = Setup::least_and(
-        "runs: {concurrency: 3, drainTimeout: 1h, abortGrace: 1m 5s}\n\
+        "runs: {concurrency: 3, drainTimeout: 1h, abortGrace: 1m 5s, wallTime: 2m}\n\
          poll: {interval: 100ms}\n\
-         limits: {fuel: 1, memoryMib: 2, wallTime: 3s, logKib: 4, logTotalMib: 5, outputsKib: 6, messageKib: 7,\n  \
-           steps: 8, handles: 90, tableElements: 1000, hostCallMib: 11, componentMib: 12}\n\
          state: {directory: /state}\nworkingDir: /elsewhere\n\
          admin: {address: 'off'}\n\
          log: {format: json, level: 'info,blockhouse=debug'}\n\
@@ -264,34 +262,7 @@ fn every_setting_of_ours_is_taken() {
     assert_eq!((config.runs.concurrency, config.runs.drain_timeout), (3, minutes(60)));
     assert_eq!(config.runs.abort_grace, Duration::from_secs(65));
     assert_eq!(config.poll.interval, Duration::from_millis(100));
-    let limits::Limits {
-        fuel_millions,
-        memory_mib,
-        wall_time,
-        log_kib,
-        log_total_mib,
-        outputs_kib,
-        message_kib,
-        steps,
-        handles,
-        table_elements,
-        host_call_mib,
-        component_mib,
-    } = config.limits;
-    assert_eq!(
-        [
-            fuel_millions,
-            memory_mib,
-            wall_time.as_secs(),
-            log_kib,
-            log_total_mib,
-            outputs_kib,
-            message_kib,
-            steps
-        ],
-        [1, 2, 3, 4, 5, 6, 7, 8]
-    );
-    assert_eq!([handles, table_elements, host_call_mib, component_mib], [90, 1000, 11, 12]);
+    assert_eq!(config.runs.wall_time, Some(minutes(2)));
     assert_eq!(config.state.directory, PathBuf::from("/state"));
     assert_eq!(config.admin.address, None);
     assert_eq!(
@@ -307,41 +278,80 @@ fn every_setting_of_ours_is_taken() {
 }
 
 #[test]
-fn default_routes_give_embedded_components_their_types() {
-    let config = Setup::least_and("limits: {steps: 7}\n").config();
+fn default_routes_give_embedded_components_their_types_under_their_policies() {
+    let config = Setup::with(LEAST).config();
     let routes: Vec<_> = config
+        .rules
         .routes
         .iter()
-        .map(|route| (&*route.name, route.matches.implementation_type.len(), route.limits.steps))
+        .map(|route| {
+            let steps = route.grants.limits().steps;
+            (&*route.name, route.matches.implementation_type.len(), steps)
+        })
         .collect();
-    assert_eq!(routes, [("manual", 1, 7), ("pipeline", 2, 7)]);
+    assert_eq!(routes, [("manual", 1, 7), ("pipeline", 2, 100)]);
 }
 
 #[test]
-fn routes_are_kept_in_order_with_their_own_limits() {
+fn routes_are_kept_in_order_each_with_its_policy_within_the_ceiling() {
     let hex = "0f".repeat(32);
-    let config = Setup::least_and(&format!(
-        "limits: {{fuel: 5, steps: 7}}\n\
+    let setup = Setup::least_and(&format!(
+        "ceiling: most.toml\n\
+         timeoutMins: 60\n\
          routes:\n\
          - name: mine\n  match: {{implementationType: MANUAL, tenant: [a-*, b]}}\n  \
-           component: {{file: mine.wasm, digest: 'sha256:{hex}'}}\n  limits: {{fuel: 9, wallTime: 2m}}\n  reveal: [token]\n\
-         - match: {{definition: '*', owner: platform}}\n  component: {{embedded: hello}}\n"
+           component: {{file: mine.wasm, digest: 'sha256:{hex}'}}\n  policy: {{file: mine.toml}}\n\
+         - match: {{definition: '*', owner: platform}}\n  component: {{embedded: hello}}\n  policy: {{embedded: manual}}\n\
+         - match: {{owner: x}}\n  component: {{embedded: hello}}\n"
     ))
-    .config();
-    let [first, second] = &config.routes[..] else { panic!() };
+    .and_file("mine.toml", "description = 'd'\n[limits]\nreason = 'r'\nfuel = 9\nsteps = 50\nwall_time = '2m'\n")
+    .and_file("most.toml", "description = 'd'\n[limits]\nreason = 'r'\nsteps = 5\n");
+    let (config, warnings) = setup.load().unwrap();
+    let [first, second, third] = &config.rules.routes[..] else { panic!() };
     assert_eq!((&*first.name, &*second.name), ("mine", "routes[1]"));
     assert_eq!(
         first.component,
         Component::File {
+            given: "mine.wasm".into(),
             path: "mine.wasm".into(),
             digest: format!("sha256:{}", "0f".repeat(32)).parse().unwrap()
         }
     );
     assert_eq!(second.component, Component::Embedded { name: "hello".into() });
-    assert_eq!((first.limits.fuel_millions, first.limits.steps), (9, 7));
-    assert_eq!((second.limits.fuel_millions, second.limits.steps), (5, 7));
-    assert_eq!(first.limits.wall_time, minutes(2));
-    assert_eq!(first.reveal, ["token"]);
+    let limits = |route: &routes::Route| {
+        let limits = route.grants.limits();
+        (limits.fuel, limits.steps, limits.wall_time)
+    };
+    assert_eq!(limits(first), (9_000_000, 5, minutes(2)));
+    assert_eq!(
+        limits(second),
+        (10_000_000_000, 5, minutes(60)),
+        "the embedded policy says 7 steps"
+    );
+    assert_eq!(limits(third), (10_000_000_000, 5, minutes(60)), "the component's own policy");
+    let warnings: Vec<_> = warnings.iter().map(ToString::to_string).collect();
+    assert_eq!(warnings.len(), 2, "{warnings:#?}");
+    assert!(warnings[0].starts_with("mine.toml:5:1: "), "{warnings:#?}");
+    assert!(warnings[0].contains("`most`") && warnings[0].contains("steps"), "{warnings:#?}");
+}
+
+#[test]
+fn components_and_policies_are_found_from_the_configuration_file() {
+    let hex = "0f".repeat(32);
+    let mut setup = Setup::empty();
+    fs::create_dir_all(setup.directory.path().join("etc/policies")).unwrap();
+    let routes = format!(
+        "{LEAST}ceiling: policies/deny.toml\nroutes:\n- match: {{owner: a}}\n  \
+         component: {{file: mine.wasm, digest: 'sha256:{hex}'}}\n  policy: {{file: policies/deny.toml}}\n"
+    );
+    setup = setup
+        .and_file("etc/runner.yml", routes)
+        .and_file("etc/policies/deny.toml", "description = 'd'\n");
+    setup.file = Some("etc/runner.yml".into());
+    let config = setup.config();
+    let Component::File { path, .. } = &config.rules.routes[0].component else { panic!() };
+    assert_eq!(path, &PathBuf::from("etc/mine.wasm"));
+    assert_eq!(&**config.rules.routes[0].grants.policy().file(), "etc/policies/deny.toml");
 }
 
 #[test]

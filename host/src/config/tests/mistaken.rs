@@ -8,17 +8,17 @@ fn several_mistakes_are_reported_at_once_with_line_and_column() {
         "runnerUuid: not-a-uuid\n\
          privateKey: k\n\
          api:\n  url: ftp://x\n  clientId: id\n  clientSecret: s\n\
-         limits:\n  fuel: much\n  fule: 3\n\
-         maxConcurrentJobs: 0\n",
+         runs:\n  concurrency: much\n  concurency: 3\n\
+         pollingIntervalSeconds: 0\n",
     )
     .and_env("PORT", "70000");
     assert_eq!(
         setup.load().unwrap_err().to_string(),
         "runner-config.yml:1:13: runnerUuid: must be a UUID\n\
          runner-config.yml:4:8: api.url: must be an `https` or `http` URL\n\
-         runner-config.yml:8:9: limits.fuel: must be a positive whole number (million instructions)\n\
-         runner-config.yml:9:3: limits.fule: is not a known key\n  hint: did you mean `fuel`?\n\
-         runner-config.yml:10:20: maxConcurrentJobs: must be from 1 to 10000 (runs)\n\
+         runner-config.yml:8:16: runs.concurrency: must be a positive whole number (runs)\n\
+         runner-config.yml:9:3: runs.concurency: is not a known key\n  hint: did you mean `concurrency`?\n\
+         runner-config.yml:10:25: pollingIntervalSeconds: must be from 100ms to 1h\n\
          PORT: must be a port from 1 to 65535"
     );
 }
@@ -82,8 +82,8 @@ fn both_names_of_a_setting_are_a_mistake_that_names_the_other() {
             "8:18: poll.interval: sets the same as `pollingIntervalSeconds` on line 7",
         ),
         (
-            "timeoutMins: 3\nlimits: {wallTime: 4s}\n",
-            "8:20: limits.wallTime: sets the same as `timeoutMins` on line 7",
+            "timeoutMins: 3\nruns: {wallTime: 4s}\n",
+            "8:18: runs.wallTime: sets the same as `timeoutMins` on line 7",
         ),
         ("privateKeyFile: x\n", "7:17: privateKeyFile: sets the same as `privateKey` on line 2"),
         (
@@ -121,7 +121,6 @@ fn unknown_keys_are_mistakes_in_every_section() {
         ("", "runnerUUID", "`runnerUuid`"),
         ("runs", "concurency", "`concurrency`"),
         ("poll", "intervall", "`interval`"),
-        ("limits", "memoryMiB_", "`memoryMib`"),
         ("state", "dirctory", "`directory`"),
         ("admin", "adress", "`address`"),
         ("log", "levl", "`level`"),
@@ -158,12 +157,11 @@ fn duplicate_keys_are_mistakes() {
 #[test]
 fn values_of_a_wrong_form_are_mistakes() {
     for (more, expected) in [
-        ("limits: 3\n", "limits: must be a section of keys and values"),
-        ("limits: [fuel]\n", "limits: must be a section of keys and values"),
-        ("limits: {fuel: [3]}\n", "limits.fuel: must be a single value"),
-        ("limits: {fuel: 0}\n", "limits.fuel: must be from 1 to 100000000 (million instructions)"),
-        ("limits: {memoryMib: 513}\n", "limits.memoryMib: must be from 1 to 512 (MiB)"),
-        ("limits: {wallTime: 30}\n", "limits.wallTime: must be a duration\n  hint: "),
+        ("runs: 3\n", "runs: must be a section of keys and values"),
+        ("runs: [concurrency]\n", "runs: must be a section of keys and values"),
+        ("runs: {concurrency: [3]}\n", "runs.concurrency: must be a single value"),
+        ("limits: {fuel: 1}\n", "limits: is not a known key\n  hint: limits are in policies"),
+        ("runs: {wallTime: 30}\n", "runs.wallTime: must be a duration\n  hint: "),
         ("timeoutMins: 1h\n", "timeoutMins: must be a positive whole number (minutes)"),
         ("timeoutMins: 0\n", "timeoutMins: must be from 1s to 7days"),
         ("pollingIntervalSeconds: 0\n", "pollingIntervalSeconds: must be from 100ms to 1h"),
@@ -256,12 +254,29 @@ fn wrong_routes_are_mistakes() {
             "routes[1]: can never match, since `routes[0]` matches all of it",
         ),
         (
-            "[{match: {tenant: a}, component: {embedded: manual}, reveal: ['*']}]".to_owned(),
-            "routes[0].reveal[0]: must be the whole key",
+            format!("[{{match: {{tenant: a}}, component: {{file: x, digest: '{digest}'}}}}]"),
+            "routes[0].policy: is missing\n  hint: write `policy: { file: <path> }`",
         ),
         (
-            "[{match: {tenant: a}, component: {embedded: manual}, limits: {fuel: 0}}]".to_owned(),
-            "routes[0].limits.fuel: must be from 1",
+            "[{match: {tenant: a}, component: {embedded: manual}, policy: {embedded: manul}}]".to_owned(),
+            "routes[0].policy.embedded: names no embedded policy\n  hint: did you mean `manual`?",
+        ),
+        (
+            "[{match: {tenant: a}, component: {embedded: manual}, policy: {embedded: manual, file: x}}]"
+                .to_owned(),
+            "routes[0].policy.embedded: excludes `file`",
+        ),
+        (
+            "[{match: {tenant: a}, component: {embedded: manual}, policy: {file: nowhere.toml}}]".to_owned(),
+            "routes[0].policy.file: names a file that can't be read: ",
+        ),
+        (
+            "[{match: {tenant: a}, component: {embedded: manual}, policy: {}}]".to_owned(),
+            "routes[0].policy: is missing",
+        ),
+        (
+            "[{match: {tenant: a}, component: {embedded: manual}, reveal: [x]}]".to_owned(),
+            "routes[0].reveal: is not a known key\n  hint: secrets are granted by policies",
         ),
     ] {
         let mistakes = Setup::least_and(&format!("routes: {routes}\n")).mistakes();
@@ -270,6 +285,24 @@ fn wrong_routes_are_mistakes() {
             "{routes}: {mistakes:#?}"
         );
     }
+}
+
+#[test]
+fn mistakes_of_policies_come_with_those_of_the_configuration() {
+    let setup = Setup::least_and(
+        "ceiling: bad.toml\nnonsense: 1\nroutes:\n\
+         - {match: {tenant: a}, component: {embedded: manual}, policy: {file: bad.toml}}\n",
+    )
+    .and_file("bad.toml", "description = 'd'\n[limits]\nfule = 1\n");
+    let mistakes = setup.mistakes();
+    assert_eq!(mistakes.len(), 2, "each policy is read once: {mistakes:#?}");
+    assert!(
+        mistakes[0].starts_with("runner-config.yml:7:10: ceiling: names a policy with mistakes:\n")
+    );
+    assert!(
+        mistakes[0].contains("bad.toml:3:1: ") && mistakes[0].contains("`fuel`"),
+        "{mistakes:#?}"
+    );
 }
 
 #[test]

@@ -40,13 +40,13 @@ fn secrets_appear_nowhere() {
         config(
             &good_proxy,
             &format!(
-                "limits: {{fuel: {MARKER}, wallTime: {MARKER}}}\nruns: {MARKER}\nregister: {MARKER}\n"
+                "runs: {{concurrency: {MARKER}, wallTime: {MARKER}}}\nceiling: {MARKER}\nregister: {MARKER}\n"
             ),
         ),
         config(
             &good_proxy,
             &format!(
-                "routes: [{{match: {{definition: {MARKER}}}, component: {{embedded: {MARKER}}}}}]\n"
+                "routes: [{{match: {{definition: {MARKER}}}, component: {{embedded: {MARKER}}}, policy: {{file: {MARKER}}}}}]\n"
             ),
         ),
         config(&good_proxy, &format!("x: {MARKER}: y\n")),
@@ -81,6 +81,8 @@ fn rich() -> Setup {
     Setup::with(include_str!("rich.yml"))
         .and_file("client-secret", "s3cret-marker\n")
         .and_file("ca.pem", certificate())
+        .and_file("ours.toml", "description = 'ours'\n")
+        .and_file("most.toml", "description = 'most'\n")
         .and_file("key.pem", "s3cret-marker")
         .and_env("RUNNER_UUID", UUID)
         .and_env("RUNNER_PRIVATE_KEY_FILE", "key.pem")
@@ -101,7 +103,7 @@ fn shown_configuration_can_be_loaded_again() {
     ] {
         let (config, _) = setup.load().unwrap();
         let mut again = Setup::with(&config.show().to_string());
-        for name in ["client-secret", "ca.pem", "key.pem"] {
+        for name in ["client-secret", "ca.pem", "key.pem", "ours.toml", "most.toml"] {
             if let Ok(content) = fs::read(setup.directory.path().join(name)) {
                 again = again.and_file(name, content);
             }
@@ -114,8 +116,7 @@ fn shown_configuration_can_be_loaded_again() {
                 http,
                 runs,
                 poll,
-                routes,
-                limits,
+                rules,
                 state,
                 admin,
                 log,
@@ -123,7 +124,7 @@ fn shown_configuration_can_be_loaded_again() {
                 terraform,
                 origins: _,
             } = config;
-            format!("{mode:?} {http:?} {runs:?} {poll:?} {routes:?} {limits:?} {state:?} {admin:?} {log:?} {registration:?} {terraform:?}")
+            format!("{mode:?} {http:?} {runs:?} {poll:?} {rules:?} {state:?} {admin:?} {log:?} {registration:?} {terraform:?}")
                 .replace("%3Credacted%3E", "<redacted>")
         };
         assert_eq!(comparable(&loaded), comparable(&config));

@@ -1,0 +1,84 @@
+//! `ceiling` and `routes` together: which component executes which runs, and what it may do.
+
+use blockhouse_policy::Limits;
+
+use super::mistake::{Mistakes, Place, Warning, shown};
+use super::policies::{Policies, Sourced};
+use super::reader::{Reader, Section};
+use super::routes::{self, Route, Shared};
+use super::runs::Runs;
+use super::show::Show;
+use super::{Context, KEYS, Sources, chosen_file, read_file};
+
+/// Which component executes which runs, and what it may do.
+#[derive(Debug, Clone)]
+pub struct Rules {
+    /// The policy that bounds all others.
+    pub ceiling: Option<Sourced>,
+    /// The routes in order; the first that matches wins.
+    pub routes: Vec<Route>,
+}
+
+impl Rules {
+    /// Reads the rules and nothing else, so that they can be looked at where there are no keys and credentials.
+    ///
+    /// # Errors
+    /// All mistakes in the rules at once.
+    pub fn load(
+        sources: &Sources<'_>,
+        context: &Context<'_>,
+    ) -> Result<(Self, Vec<Warning>), Mistakes> {
+        let file = chosen_file(sources);
+        let mut reader = Reader::new(sources.env, sources.directory, file.clone());
+        let root = file.as_ref().and_then(|path| read_file(&mut reader, sources, path));
+        let root = reader.section("", root.as_ref(), KEYS);
+        let runs = Runs::read(&mut reader, &root);
+        let rules = Self::read(&mut reader, &root, context, &runs);
+        match Mistakes::new(reader.mistakes) {
+            Some(mistakes) => Err(mistakes),
+            None => Ok((rules, reader.warnings)),
+        }
+    }
+
+    pub(super) fn read(
+        reader: &mut Reader<'_>,
+        root: &Section<'_>,
+        context: &Context<'_>,
+        runs: &Runs,
+    ) -> Self {
+        let mut limits = Limits::default();
+        if let Some(wall_time) = runs.wall_time {
+            limits.wall_time = wall_time;
+        }
+        let mut policies = Policies::new(context.policies);
+        let ceiling = policies.ceiling(reader, root);
+        let mut shared = Shared { embedded: context.embedded, policies, ceiling, limits };
+        let routes = routes::read(reader, root, &mut shared);
+        for route in &routes {
+            warn_of_excess(reader, route);
+        }
+        Self { ceiling: shared.ceiling, routes }
+    }
+
+    pub(super) fn show(&self, out: &mut Show<'_>) {
+        if let Some(ceiling) = &self.ceiling {
+            ceiling.source.show_file(out, "ceiling");
+        }
+        routes::show(&self.routes, out);
+    }
+}
+
+/// What a policy asks for beyond the ceiling is told once per policy, at its line.
+fn warn_of_excess(reader: &mut Reader<'_>, route: &Route) {
+    let Some(ceiling) = route.grants.ceiling() else { return };
+    for excess in route.grants.excess() {
+        let path = shown(&excess.at.file);
+        let place = Place::File { path, line: excess.at.line as usize, column: 1 };
+        let text =
+            format!("{}; it is put to work within the ceiling `{}`", excess.what, ceiling.name());
+        let warning = Warning { place, key: String::new(), text };
+        if !reader.warnings.contains(&warning) {
+            reader.warnings.push(warning);
+        }
+    }
+}

@@ -1,0 +1,57 @@
+//! The policies that people copy: the files, the examples in documents and the table of limits.
+
+use crate::repository::{files, text};
+use blockhouse_policy::{Limit, Limits, Policy};
+
+/// The fenced blocks of one language in a Markdown file.
+fn fenced(markdown: &str, language: &str) -> Vec<String> {
+    let fence = format!("```{language}\n");
+    let blocks = markdown.split(fence.as_str()).skip(1);
+    blocks.map(|block| block.split("```").next().unwrap().to_owned()).collect()
+}
+
+#[test]
+fn every_policy_file_is_valid_and_says_what_it_is_for() {
+    let policies: Vec<_> = files()
+        .into_iter()
+        .filter(|file| file.path.starts_with("policies/") && file.path.ends_with(".toml"))
+        .collect();
+    assert!(policies.len() >= 6, "{}", policies.len());
+    for file in policies {
+        let policy = Policy::parse(&file.path, &text(&file.path));
+        let policy = policy.unwrap_or_else(|mistakes| panic!("{mistakes}"));
+        assert!(policy.description().len() > 10, "{}", file.path);
+    }
+}
+
+#[test]
+fn every_example_of_a_policy_in_a_document_is_valid() {
+    let mut examples = 0;
+    for file in files().into_iter().filter(|file| file.path.ends_with(".md")) {
+        for (index, block) in fenced(&text(&file.path), "toml").into_iter().enumerate() {
+            let name = format!("{}#{index}", file.path);
+            if let Err(mistakes) = Policy::parse(&name, &block) {
+                panic!("{mistakes}");
+            }
+            examples += 1;
+        }
+    }
+    assert!(examples >= 5, "{examples}");
+}
+
+/// A limit as the document lists it.
+fn row(limit: &Limit) -> String {
+    let default = limit.default.map_or_else(|| "none".to_owned(), |_| limit.of(&Limits::default()));
+    let Limit { key, min, max, unit, attack, .. } = limit;
+    let unit = if *unit == "time" { "seconds" } else { unit };
+    format!("| `{key}` | {default} | {min} to {max} {unit} | {attack} |")
+}
+
+#[test]
+fn the_table_of_limits_is_that_of_the_program() {
+    let readme = text("policies/README.md");
+    for limit in Limits::TABLE {
+        let line = row(limit);
+        assert!(readme.contains(&line), "policies/README.md lacks:\n{line}");
+    }
+}
