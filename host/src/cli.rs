@@ -5,12 +5,17 @@
 
 mod check;
 mod daemon;
+mod explain;
+mod inspect;
 mod keygen;
+mod policy;
 
+use crate::outcome::Bytes;
 use clap::{Parser, Subcommand};
 use std::fmt;
-use std::io::{self, Write as _};
-use std::path::PathBuf;
+use std::fs::File;
+use std::io::{self, Read as _, Write as _};
+use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
 /// Could not start (a port, a directory, the address space).
@@ -49,8 +54,15 @@ enum Command {
         #[command(subcommand)]
         command: check::Command,
     },
+    /// Look at a component: what it asks for, how large it is, and what a policy would refuse.
+    Inspect(inspect::Arguments),
     /// Make the key pair and certificate that meshStack seals secrets to.
     Keygen(keygen::Arguments),
+    /// Look at policies without starting anything.
+    Policy {
+        #[command(subcommand)]
+        command: policy::Command,
+    },
 }
 
 /// Which configuration to use.
@@ -75,7 +87,9 @@ pub fn main() -> ExitCode {
     match arguments.command {
         Command::Config { command } => check::run(command),
         Command::Daemon(arguments) => daemon::run(&arguments),
+        Command::Inspect(arguments) => inspect::run(&arguments),
         Command::Keygen(arguments) => keygen::run(&arguments),
+        Command::Policy { command } => policy::run(command),
     }
 }
 
@@ -87,4 +101,15 @@ fn say(text: impl fmt::Display) {
 /// The command's result, likewise.
 fn print(text: impl fmt::Display) {
     let _ = writeln!(io::stdout(), "{text}");
+}
+
+/// Reads a whole file of at most `limit` bytes.
+fn read_file(path: &Path, limit: u64) -> io::Result<Vec<u8>> {
+    let mut bytes = Vec::new();
+    File::open(path)?.take(limit.saturating_add(1)).read_to_end(&mut bytes)?;
+    if u64::try_from(bytes.len()).unwrap_or(u64::MAX) > limit {
+        let message = format!("it is larger than {}", Bytes(limit));
+        return Err(io::Error::new(io::ErrorKind::FileTooLarge, message));
+    }
+    Ok(bytes)
 }

@@ -15,6 +15,7 @@ mod faults;
 mod hello;
 mod load;
 mod manual;
+mod policies;
 mod probes;
 mod stopping;
 

@@ -1,0 +1,177 @@
+//! Policies as their owner meets them: checked, explained, and enforced within the ceiling.
+
+use crate::{all_text, assert_ended, emulator};
+use blockhouse_emulator::{InputType, RunSpec, RunState};
+use blockhouse_tests::{Process, patience};
+use serde_json::{Value, json};
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::process::Output;
+
+const PROGRAM: &str = env!("CARGO_BIN_EXE_blockhouse-under-test");
+
+fn repository() -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("..")
+}
+
+fn run(directory: &Path, arguments: &[&str]) -> Output {
+    Process::command(Path::new(PROGRAM), directory).args(arguments).output().unwrap()
+}
+
+fn stdout(output: &Output) -> String {
+    String::from_utf8_lossy(&output.stdout).into_owned()
+}
+
+fn stderr(output: &Output) -> String {
+    String::from_utf8_lossy(&output.stderr).into_owned()
+}
+
+/// What `policy explain` says of the example, compared with what a person has read and found readable.
+#[track_caller]
+fn assert_explained(more: &[&str], expected: &str) {
+    let config = "policies/multi-tenant/runner-config.yml";
+    let output =
+        run(&repository(), &[&["policy", "explain", "--config", config][..], more].concat());
+    assert_eq!(output.status.code(), Some(0), "{}", stderr(&output));
+    assert_eq!(stdout(&output), expected, "\n{}", stdout(&output));
+    assert_eq!(stderr(&output), "");
+}
+
+#[test]
+fn the_example_for_many_tenants_says_who_may_do_what() {
+    assert_explained(&[], include_str!("../fixtures/explain/routes.txt"));
+}
+
+#[test]
+fn a_run_is_explained_with_its_route_and_each_of_its_secrets() {
+    let run = ["--run", "policies/multi-tenant/runs/repository.json"];
+    assert_explained(&run, include_str!("../fixtures/explain/repository.txt"));
+}
+
+#[test]
+fn a_run_that_no_route_takes_is_explained_as_well() {
+    let run = ["--run", "tests/fixtures/wire/claimed-run-terraform.json"];
+    let config = "policies/multi-tenant/runner-config.yml";
+    let output =
+        self::run(&repository(), &[&["policy", "explain", "--config", config][..], &run].concat());
+    let text = stdout(&output);
+    assert!(text.contains("no route is for it"), "{text}");
+    for route in ["cost-centre", "platform", "team-components", "manual"] {
+        assert!(text.contains(&format!("route `{route}` is not for it: ")), "{text}");
+    }
+}
+
+#[test]
+fn all_mistakes_of_all_policy_files_are_told_at_once() {
+    let directory = tempfile::tempdir().unwrap();
+    let bad = "description = 'x'\n[limits]\nfule = 1\n[[http]]\nreason = 'r'\nhosts = ['a b']\n";
+    fs::write(directory.path().join("bad.toml"), bad).unwrap();
+    fs::write(directory.path().join("good.toml"), "description = 'fine'\n").unwrap();
+    let output =
+        run(directory.path(), &["policy", "check", "bad.toml", "good.toml", "missing.toml"]);
+    assert_eq!(output.status.code(), Some(64));
+    let text = stderr(&output);
+    for part in [
+        "bad.toml:2:",
+        "bad.toml:3:1: ",
+        "`fuel`",
+        "bad.toml:6:",
+        "^",
+        "missing.toml: can't be read",
+    ] {
+        assert!(text.contains(part), "`{part}` is not in: {text}");
+    }
+    assert!(stdout(&output).contains("good.toml: fine"));
+    assert_eq!(run(directory.path(), &["policy", "check", "good.toml"]).status.code(), Some(0));
+}
+
+#[test]
+fn a_component_is_inspected_without_being_run() {
+    let directory = tempfile::tempdir().unwrap();
+    fs::write(directory.path().join("hello.wasm"), blockhouse_artifacts::HELLO).unwrap();
+    fs::write(directory.path().join("sockets.wasm"), blockhouse_artifacts::IMPORT_SOCKETS).unwrap();
+    let tight = "description = 'x'\n[limits]\nreason = 'r'\nmemory_mib = 1\n";
+    fs::write(directory.path().join("tight.toml"), tight).unwrap();
+    fs::copy(repository().join("policies/hello.toml"), directory.path().join("hello.toml"))
+        .unwrap();
+
+    let output = run(directory.path(), &["inspect", "hello.wasm"]);
+    assert_eq!(output.status.code(), Some(0));
+    let text = stdout(&output);
+    let digest = blockhouse::digest::Digest::of(blockhouse_artifacts::HELLO).to_string();
+    for part in [digest.as_str(), "core modules", "execute", "[limits]", "wasi:filesystem/types"] {
+        assert!(text.contains(part), "`{part}` is not in: {text}");
+    }
+    // What it suggests is a policy.
+    let suggestion = text.split("a policy to start from:\n\n").nth(1).unwrap();
+    fs::write(directory.path().join("suggested.toml"), suggestion).unwrap();
+    assert_eq!(
+        run(directory.path(), &["policy", "check", "suggested.toml"]).status.code(),
+        Some(0)
+    );
+
+    for (component, policy, code, words) in [
+        ("hello.wasm", "hello.toml", 0, "the policy `hello` lets it run"),
+        ("hello.wasm", "tight.toml", 1, "exceed `memory_mib` of the policy"),
+        (
+            "sockets.wasm",
+            "hello.toml",
+            1,
+            "`wasi:sockets/tcp-create-socket@0.2.0`, which is not offered",
+        ),
+    ] {
+        let output = run(directory.path(), &["inspect", component, "--policy", policy]);
+        assert_eq!(output.status.code(), Some(code), "{component} {policy}: {}", stderr(&output));
+        assert!(stdout(&output).contains(words), "{component} {policy}: {}", stdout(&output));
+    }
+}
+
+#[tokio::test]
+async fn a_ceiling_bounds_a_generous_policy_and_what_it_stops_is_on_record() {
+    let emulator = emulator().await;
+    let directory = tempfile::tempdir().unwrap();
+    let guests = [
+        ("LOOP", blockhouse_artifacts::LOOP_FOREVER),
+        ("REVEAL", blockhouse_artifacts::REVEAL_SECRET),
+    ];
+    let more = "ceiling: ceiling.toml\nlog: {format: json}\npoll: {interval: 100ms}\n";
+    Process::configure(directory.path(), &emulator, &guests, more).unwrap();
+    let policy = "description = 'Generous.'\n[limits]\nreason = 'r'\nfuel = 1_000\n\
+                  [[secrets.reveal]]\nreason = 'r'\nkeys = ['token']\n";
+    fs::write(directory.path().join("policy.toml"), policy).unwrap();
+    let ceiling = "description = 'Tight.'\n[limits]\nreason = 'r'\nfuel = 7\n";
+    fs::write(directory.path().join("ceiling.toml"), ceiling).unwrap();
+
+    let mut process = Process::start(Path::new(PROGRAM), directory.path()).unwrap();
+    let order = |kind: &str| RunSpec::manual().implementation(json!({ "type": kind }));
+    let looping = emulator.enqueue(order("LOOP"));
+    let reveal = order("REVEAL").sensitive_input("token", InputType::String, "hunter2-hunter2");
+    let revealing = emulator.enqueue(reveal);
+    let ended = emulator.wait_until(patience(), |view| view.unfinished() == 0);
+    process.until(ended).await.unwrap().unwrap();
+
+    let run = emulator.run(&looping).unwrap();
+    assert_ended(&run, RunState::Failed);
+    assert!(all_text(&run).contains("7.000 of 7.000 million instructions"), "{}", all_text(&run));
+    let log = process.log();
+    assert!(!log.contains("hunter2"), "{log}");
+    // What the policy asks for beyond the ceiling is told at the start, with its line.
+    assert!(log.contains("policy.toml:4:"), "{log}");
+    let events: Vec<Value> = log
+        .lines()
+        .filter_map(|line| serde_json::from_str(line).ok())
+        .filter(|line: &Value| line["target"] == "audit")
+        .collect();
+    let event = |name: &str, run: &str| {
+        let event = events.iter().find(|event| event["event"] == name && event["run"] == run);
+        event.unwrap_or_else(|| panic!("no `{name}` of {run} in {events:#?}")).clone()
+    };
+    let limit = event("limit", &looping.to_string());
+    assert_eq!((&limit["code"], &limit["allowed"]), (&json!("limit.cpu"), &json!(7_000_000)));
+    let denied = event("denied", &revealing.to_string());
+    assert_eq!(denied["subject"], "token");
+    for field in ["tenant", "owner", "component", "policy", "rule", "file"] {
+        assert!(denied[field].as_str().is_some_and(|text| !text.is_empty()), "{field}: {denied:#}");
+    }
+    assert!(denied["rule"].as_str().unwrap().contains("ceiling"), "{denied:#}");
+}
