@@ -1,5 +1,6 @@
 //! Keeps the beginning and the end of a text that may be endless.
 
+use std::borrow::Cow;
 use std::collections::VecDeque;
 
 /// A log that keeps its head and its tail: the head says how it began, the tail why it ended.
@@ -25,22 +26,6 @@ impl Excerpt {
     pub fn push(&mut self, text: &str) {
         for character in text.chars().filter(|c| is_plain(*c)) {
             self.push_char(character);
-        }
-    }
-
-    /// Appends bytes; what is not UTF-8 is replaced.
-    pub fn push_bytes(&mut self, bytes: &[u8]) {
-        self.push(&String::from_utf8_lossy(bytes));
-    }
-
-    /// Appends text as lines of their own.
-    pub fn push_line(&mut self, line: &str) {
-        if !self.is_at_line_start() {
-            self.push_char('\n');
-        }
-        self.push(line);
-        if !self.is_at_line_start() {
-            self.push_char('\n');
         }
     }
 
@@ -80,24 +65,28 @@ impl Excerpt {
             self.dropped += 1;
         }
     }
-
-    fn is_at_line_start(&self) -> bool {
-        let last = self.tail.back().copied().or_else(|| self.head.bytes().next_back());
-        last.is_none_or(|byte| byte == b'\n')
-    }
 }
 
 /// Cuts a text to at most `limit` bytes, visibly, and removes control characters.
 #[must_use]
 pub fn clip(text: &str, limit: usize) -> String {
     const MARK: &str = "…";
-    let plain: String = text.chars().filter(|c| is_plain(*c)).collect();
+    let plain = plain(text);
     if plain.len() <= limit {
-        return plain;
+        return plain.into_owned();
     }
     let room = limit.saturating_sub(MARK.len());
     let end = (0..=room).rev().find(|end| plain.is_char_boundary(*end)).unwrap_or(0);
     format!("{}{MARK}", plain.get(..end).unwrap_or_default())
+}
+
+/// The text without control characters other than line ends and tabs.
+#[must_use]
+pub fn plain(text: &str) -> Cow<'_, str> {
+    if text.chars().all(is_plain) {
+        return Cow::Borrowed(text);
+    }
+    Cow::Owned(text.chars().filter(|c| is_plain(*c)).collect())
 }
 
 /// Neither a control character nor one that changes the direction of the text around it ("Trojan Source").
@@ -151,15 +140,6 @@ mod tests {
         let mut log = Excerpt::new(100);
         log.push("a\x1b[31mred\x1b[0m\r\nb\u{202e}evil\x07\0");
         assert_eq!(log.render(), "a[31mred[0m\nbevil");
-    }
-
-    #[test]
-    fn lines_start_on_their_own_line() {
-        let mut log = Excerpt::new(100);
-        log.push("unfinished");
-        log.push_line("one");
-        log.push_line("two\n");
-        assert_eq!(log.render(), "unfinished\none\ntwo\n");
     }
 
     #[test]

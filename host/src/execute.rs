@@ -14,7 +14,7 @@ pub async fn execute(
     progress: Arc<Progress>,
     abort_grace: Duration,
 ) -> (Outcome, Usage) {
-    let PreparedRun { run, route } = prepared;
+    let PreparedRun { run, route, redactor: _ } = prepared;
     let grants = Arc::clone(&route.grants);
     sandbox.execute(&route.component, Job { run, grants, progress, abort_grace }).await
 }

@@ -9,7 +9,7 @@
 //!
 //! | layer | modules | may not import |
 //! |---|---|---|
-//! | L0 vocabulary | `digest`, `excerpt`, `outcome`, `run` → `timeline` | `tokio`, `tokio_util`, `tracing` |
+//! | L0 vocabulary | `digest`, `excerpt`, `outcome`, `run` → `redact` → `timeline` | `tokio`, `tokio_util`, `tracing` |
 //! | L1 mechanisms | `backoff`, `shutdown`, `telemetry` → `os` | `run`, `timeline`, `outcome` except `outcome::AbortReason` |
 //! | L2 outside | `keygen`, `meshstack`, `unseal` → `journal` | `wasmtime`, `wasmtime_wasi` |
 //! | L3 walls | `sandbox` ⇄ `capability` | `keygen`, `meshstack`, `journal`, `unseal` |
@@ -29,7 +29,8 @@
 //! What the rows are for:
 //!
 //! * **L0** is plain data. Secrets in it are `secrecy`'s types, and tests that need a clock pause tokio's, so that there is
-//!   neither a module for secrets nor one for time. `timeline` is what a run has told so far, `excerpt` what is kept of long text.
+//!   neither a module for secrets nor one for time. `timeline` is what a run has told so far, `excerpt` what is kept of long text;
+//!   `redact` is here because no text gets into a timeline past it.
 //! * **L1** knows no runs; `shutdown` hands out the reason of an abort. Nothing starts a process yet, so that `os` is all
 //!   there is of the operating system.
 //! * **L2** ends where a document, a secret or a journal is readable. `journal` keeps the bodies that `meshstack` still has to be
@@ -39,7 +40,7 @@
 //! * **L4** is a run's way; a stage sees those before it. `report` and the stages don't know each other: `daemon` joins them.
 //! * **L5**: `embedded` is up here because only `daemon` chooses components. The one flag in `cli::daemon` for Windows starts
 //!   the program as a service.
-//! * **Not there yet**: `process` and `redact` in L1, `terraform`, `git` and `registry` in L2, each with what needs it first.
+//! * **Not there yet**: `process` in L1, `terraform`, `git` and `registry` in L2, each with what needs it first.
 
 pub mod admin;
 pub mod admit;
@@ -59,6 +60,7 @@ pub mod os;
 pub mod outcome;
 pub mod poll;
 pub mod prepare;
+pub mod redact;
 pub mod report;
 pub mod run;
 pub mod sandbox;

@@ -1,8 +1,10 @@
-//! The third stage: opens what was sealed. Makes [`PreparedRun`]s.
+//! The third stage: opens what was sealed, and sees to it that it stays hidden. Makes [`PreparedRun`]s.
 
 use crate::admit::{AdmittedRun, Route};
 use crate::outcome::{Failure, Fault, Outcome};
+use crate::redact::{self, Redactor};
 use crate::run::{Json, OpenedInput, OpenedRun, Run, Value};
+use crate::telemetry::chain;
 use crate::unseal::PrivateKey;
 use secrecy::SecretString;
 use std::sync::Arc;
@@ -14,6 +16,8 @@ pub struct PreparedRun {
     pub run: OpenedRun,
     /// Its route.
     pub route: Arc<Route>,
+    /// Finds its secrets in what the component says.
+    pub redactor: Arc<Redactor>,
 }
 
 /// How the values of a run's document are protected.
@@ -34,20 +38,47 @@ pub async fn prepare(
     protection: Protection,
 ) -> Result<PreparedRun, Outcome> {
     let AdmittedRun { run, route } = admitted;
-    if !has_sealed(&run) {
-        return Ok(PreparedRun { run: open(run, &protection)?, route });
+    let has_secrets = has_secrets(&run);
+    let open = move || {
+        let run = open(run, &protection)?;
+        let (redactor, warnings) = redactor(&run).map_err(|error| {
+            let detail = chain(&error).to_string();
+            Outcome::Faulted(Fault { detail, retryable: false })
+        })?;
+        Ok((run, redactor, warnings))
+    };
+    // RSA takes milliseconds per value, and large secrets make large redactors; other runs should not wait for either.
+    let opened = if has_secrets {
+        tokio::task::spawn_blocking(open).await.map_err(|_| {
+            let detail = "opening the run's secrets panicked".to_owned();
+            Outcome::Faulted(Fault { detail, retryable: false })
+        })?
+    } else {
+        open()
+    };
+    let (run, redactor, warnings) = opened?;
+    for redact::Warning { key, omission } in warnings {
+        tracing::warn!(key, reason = omission.reason(), "a secret is not redacted everywhere");
     }
-    // RSA takes milliseconds per value, which other runs should not wait for.
-    let opened = tokio::task::spawn_blocking(move || open(run, &protection)).await;
-    let run = opened.map_err(|_| {
-        let detail = "opening the run's secrets panicked".to_owned();
-        Outcome::Faulted(Fault { detail, retryable: false })
-    })??;
-    Ok(PreparedRun { run, route })
+    Ok(PreparedRun { run, route, redactor: Arc::new(redactor) })
 }
 
-fn has_sealed(run: &Run) -> bool {
-    run.block.inputs.iter().any(crate::run::Input::is_sealed)
+/// What finds the run's secrets, and those that it won't find.
+///
+/// # Errors
+/// If it can't be built. The run must not be executed then.
+pub fn redactor(run: &OpenedRun) -> Result<(Redactor, Vec<redact::Warning>), redact::BuildError> {
+    let inputs = run.inputs.iter().map(|input| (&input.key, &input.value));
+    let settings = run.settings.iter().map(|(key, value)| (key, value));
+    let secrets = inputs.chain(settings).filter_map(|(key, value)| match value {
+        Value::Secret(secret) => Some((key.as_str(), secret)),
+        Value::Json(_) | Value::Text(_) => None,
+    });
+    Redactor::new(secrets)
+}
+
+fn has_secrets(run: &Run) -> bool {
+    run.block.inputs.iter().any(|input| input.sensitive)
         || !run.definition.implementation.sealed_fields().is_empty()
 }
 

@@ -2,22 +2,31 @@
 //!
 //! Plain state, changed by the component and read by the reporter. Every change raises [`Timeline::revision`], so that the
 //! reporter can ask for what is new.
+//!
+//! Nothing that the component says gets in past the run's redactor. Limits count what the component wrote, not what became of it.
 
 mod ending;
+mod log;
 mod output;
 
 pub use output::{InvalidOutput, Output, OutputContent, OutputKind};
 
-use crate::excerpt::{Excerpt, clip};
+use crate::excerpt::{clip, plain};
 use crate::outcome::{LimitHit, LimitName};
+use crate::redact::Redactor;
 use blockhouse_policy::Limits;
+use log::{Decoder, Log};
 use std::collections::BTreeMap;
+use std::sync::Arc;
 
 /// The longest step id. meshStack's own have up to 24 characters (`gh-workflow-job-<id>`).
 const STEP_ID_MAX: usize = 64;
 
 /// The longest display name of a step or key of an output. Against filling the panel and the database.
 const NAME_MAX: usize = 256;
+
+/// Bytes of a text that are looked at at a time: of one that is far too long, the rest is none of our work.
+const PIECE: usize = 16 << 10;
 
 /// The steps of a run and what is known of each.
 #[derive(Debug)]
@@ -26,6 +35,8 @@ pub struct Timeline {
     summary: Option<String>,
     revision: u64,
     limits: Limits,
+    redactor: Arc<Redactor>,
+    streams: Decoder,
     log_written: u64,
     outputs_bytes: usize,
 }
@@ -37,7 +48,7 @@ pub struct Step {
     display_name: String,
     status: StepStatus,
     user_message: Option<String>,
-    log: Excerpt,
+    log: Log,
     outputs: BTreeMap<String, Output>,
     revision: u64,
 }
@@ -130,6 +141,8 @@ impl Timeline {
             summary: None,
             revision: 0,
             limits: limits.clone(),
+            redactor: Arc::default(),
+            streams: Decoder::default(),
             log_written: 0,
             outputs_bytes: 0,
         }
@@ -138,6 +151,35 @@ impl Timeline {
     /// Keeps to other limits from now on; steps that exist keep the length of their logs.
     pub fn limit(&mut self, limits: &Limits) {
         self.limits = limits.clone();
+    }
+
+    /// Keeps these secrets out of everything that is said from now on.
+    ///
+    /// Set before the component starts: what was said before was said without knowing them.
+    pub fn redact_with(&mut self, redactor: &Arc<Redactor>) {
+        self.redactor = Arc::clone(redactor);
+        for step in &mut self.steps {
+            step.log.redact_with(redactor);
+        }
+    }
+
+    /// A text as people may see it: plain, without secrets, and cut to `limit` bytes, in this order.
+    #[must_use]
+    pub fn shown(&self, text: &str, limit: usize) -> String {
+        // SECURITY: walls::a_secret_is_in_no_text_that_is_shown
+        let mut stream = self.redactor.stream();
+        let mut shown = String::new();
+        let mut rest = text;
+        while shown.len() <= limit
+            && let Some((piece, after)) = split_piece(rest)
+        {
+            stream.push(&plain(piece), &mut shown);
+            rest = after;
+        }
+        if rest.is_empty() {
+            stream.finish(&mut shown);
+        }
+        clip(&shown, limit)
     }
 
     /// Counts the changes.
@@ -151,6 +193,8 @@ impl Timeline {
     /// # Errors
     /// [`DeclareError`] if the id has the wrong form or there are too many steps.
     pub fn declare(&mut self, id: &str, display_name: &str) -> Result<StepIndex, DeclareError> {
+        // SECURITY: walls::a_secret_is_in_no_text_that_is_shown
+        let id = &*self.redactor.redact_identifier(id);
         if let Some(index) = self.steps.iter().position(|step| step.id == id) {
             return Ok(StepIndex(index));
         }
@@ -168,7 +212,7 @@ impl Timeline {
 
     /// One line for the whole run.
     pub fn summarize(&mut self, text: &str) {
-        self.summary = Some(clip(text, self.limits.message_bytes));
+        self.summary = Some(self.shown(text, self.limits.message_bytes));
         self.revision += 1;
     }
 
@@ -206,16 +250,24 @@ impl Timeline {
     /// The limit on log output, if it is exceeded.
     pub fn write(&mut self, bytes: &[u8]) -> Result<(), LimitHit> {
         self.charge_log(bytes.len())?;
+        let text = self.streams.decode(bytes);
+        self.write_text(&text);
+        Ok(())
+    }
+
+    fn write_text(&mut self, text: &str) {
+        if text.is_empty() {
+            return;
+        }
         let running = self.steps.iter().position(|step| step.status == StepStatus::InProgress);
         if let Some(step) = match running {
             Some(index) => self.steps.get_mut(index),
             None => self.steps.last_mut(),
         } {
-            step.log.push_bytes(bytes);
+            step.log.push(text);
             self.revision += 1;
             step.revision = self.revision;
         }
-        Ok(())
     }
 
     /// Replaces the step's user message.
@@ -223,7 +275,7 @@ impl Timeline {
     /// # Errors
     /// [`StepError`] if it is not running.
     pub fn tell(&mut self, index: StepIndex, text: &str) -> Result<(), StepError> {
-        let text = clip(text, self.limits.message_bytes);
+        let text = self.shown(text, self.limits.message_bytes);
         self.change(index, |step| {
             step.must_run()?;
             step.user_message = Some(text);
@@ -239,6 +291,8 @@ impl Timeline {
         if key.is_empty() || key.len() > NAME_MAX || key.chars().any(char::is_control) {
             return Err(InvalidOutput::Key.into());
         }
+        // SECURITY: walls::a_secret_is_in_no_text_that_is_shown
+        let key = &*self.shown(key, NAME_MAX);
         let size = key.len() + output.size();
         let replaced = self.steps.get(index.0).and_then(|step| step.outputs.get(key));
         let replaced = replaced.map_or(0, |old| key.len() + old.size());
@@ -248,6 +302,7 @@ impl Timeline {
             let hit = LimitHit::of_size(LimitName::Outputs, total, allowed);
             return Err(StepError::Limit(hit));
         }
+        let output = output.redacted(&self.redactor);
         self.change(index, |step| {
             step.must_run()?;
             step.outputs.insert(key.to_owned(), output);
@@ -274,7 +329,7 @@ impl Timeline {
     /// # Errors
     /// [`StepError`] if it is not running.
     pub fn fail(&mut self, index: StepIndex, message: &str) -> Result<(), StepError> {
-        let message = clip(message, self.limits.message_bytes);
+        let message = self.shown(message, self.limits.message_bytes);
         self.change(index, |step| {
             step.must_run()?;
             step.user_message = Some(message);
@@ -308,10 +363,10 @@ impl Timeline {
         self.revision += 1;
         self.steps.push(Step {
             id: id.to_owned(),
-            display_name: clip(display_name, NAME_MAX),
+            display_name: self.shown(display_name, NAME_MAX),
             status: StepStatus::Pending,
             user_message: None,
-            log: Excerpt::new(self.limits.log_kept_bytes),
+            log: Log::new(self.limits.log_kept_bytes, &self.redactor),
             outputs: BTreeMap::new(),
             revision: self.revision,
         });
@@ -342,6 +397,11 @@ impl Timeline {
     }
 }
 
+/// The next piece of a text that is looked at, and the rest.
+fn split_piece(text: &str) -> Option<(&str, &str)> {
+    if text.is_empty() { None } else { text.split_at_checked(text.ceil_char_boundary(PIECE)) }
+}
+
 impl From<LimitHit> for StepError {
     fn from(hit: LimitHit) -> Self {
         Self::Limit(hit)
@@ -363,94 +423,11 @@ impl Step {
             display_name: self.display_name.clone(),
             status: self.status,
             user_message: self.user_message.clone(),
-            log: (!self.log.is_empty()).then(|| self.log.render()),
+            log: self.log.render(),
             outputs: self.outputs.clone(),
         }
     }
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    fn timeline() -> Timeline {
-        Timeline::new(&Limits {
-            steps: 2,
-            outputs_bytes: 20,
-            log_total_bytes: 10,
-            ..Limits::default()
-        })
-    }
-
-    #[test]
-    fn declaring_an_id_again_finds_the_same_step() {
-        let mut timeline = timeline();
-        let first = timeline.declare("one", "One").unwrap();
-        assert_eq!(timeline.declare("one", "Other"), Ok(first));
-        assert_eq!(timeline.declarations().collect::<Vec<_>>(), [("one", "One")]);
-    }
-
-    #[test]
-    fn step_ids_that_could_break_a_dashboard_are_not_taken() {
-        for id in ["", "a b", "ä", "a/b", "a\n", &"x".repeat(65)] {
-            assert_eq!(timeline().declare(id, "x"), Err(DeclareError::InvalidId), "{id:?}");
-        }
-    }
-
-    #[test]
-    fn one_step_too_many_hits_the_limit() {
-        let mut timeline = timeline();
-        timeline.declare("1", "").unwrap();
-        timeline.declare("2", "").unwrap();
-        assert!(matches!(timeline.declare("3", ""), Err(DeclareError::Limit(_))));
-    }
-
-    #[test]
-    fn a_step_takes_changes_only_while_it_runs() {
-        let mut timeline = timeline();
-        let step = timeline.declare("one", "One").unwrap();
-        assert_eq!(timeline.log(step, "x"), Err(StepError::NotStarted));
-        timeline.start(step).unwrap();
-        timeline.log(step, "x").unwrap();
-        timeline.succeed(step).unwrap();
-        assert_eq!(timeline.tell(step, "x"), Err(StepError::Ended));
-        assert_eq!(timeline.start(step), Err(StepError::Ended));
-        assert_eq!(timeline.fail(step, "x"), Err(StepError::Ended));
-    }
-
-    #[test]
-    fn log_output_is_limited_over_all_steps_and_streams() {
-        let mut timeline = timeline();
-        let step = timeline.declare("one", "One").unwrap();
-        timeline.start(step).unwrap();
-        timeline.log(step, "12345").unwrap();
-        timeline.write(b"12345").unwrap();
-        assert!(matches!(timeline.log(step, "1"), Err(StepError::Limit(_))));
-        assert!(timeline.write(b"1").is_err());
-    }
-
-    #[test]
-    fn outputs_are_limited_in_sum_and_a_replaced_one_counts_once() {
-        let mut timeline = timeline();
-        let step = timeline.declare("one", "One").unwrap();
-        timeline.start(step).unwrap();
-        let text = |text: &str| Output::text(OutputKind::String, text, false).unwrap();
-        for _ in 0..5 {
-            timeline.output(step, "key", text("1234567890")).unwrap();
-        }
-        assert!(matches!(timeline.output(step, "k2", text("12345")), Err(StepError::Limit(_))));
-    }
-
-    #[test]
-    fn only_changed_steps_are_told() {
-        let mut timeline = timeline();
-        let one = timeline.declare("one", "One").unwrap();
-        timeline.declare("two", "Two").unwrap();
-        let seen = timeline.changes_since(0);
-        assert_eq!(seen.steps.len(), 2);
-        timeline.start(one).unwrap();
-        let new = timeline.changes_since(seen.revision);
-        assert_eq!(new.steps.iter().map(|s| s.id.as_str()).collect::<Vec<_>>(), ["one"]);
-        assert!(timeline.changes_since(new.revision).steps.is_empty());
-    }
-}
+mod tests;

@@ -17,6 +17,7 @@ mod load;
 mod manual;
 mod policies;
 mod probes;
+mod secrets;
 mod stopping;
 
 use blockhouse_emulator::{Emulator, RunState, RunView, Status};

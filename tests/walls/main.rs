@@ -17,6 +17,8 @@ mod memory;
 #[cfg(test)]
 mod neighbours;
 #[cfg(test)]
+mod secrets;
+#[cfg(test)]
 mod surroundings;
 #[cfg(test)]
 mod time;
@@ -28,8 +30,8 @@ mod trial;
 #[cfg(test)]
 mod every_guest_has_a_test {
     use crate::{
-        endings::*, fuel::*, host_calls::*, load::*, memory::*, neighbours::*, surroundings::*,
-        time::*, timeline::*,
+        endings::*, fuel::*, host_calls::*, load::*, memory::*, neighbours::*, secrets::*,
+        surroundings::*, time::*, timeline::*,
     };
 
     macro_rules! has_a_test {

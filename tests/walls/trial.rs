@@ -2,6 +2,7 @@
 
 use blockhouse::capability::Progress;
 use blockhouse::outcome::{AbortReason, Failure, LimitHit, Outcome, Usage};
+use blockhouse::prepare::redactor;
 use blockhouse::run::{
     Behavior, Block, Definition, Implementation, InputKind, OpenedInput, OpenedRun, Run, RunId,
     Value,
@@ -103,6 +104,14 @@ impl Trial {
         self
     }
 
+    /// The secrets that are not redacted everywhere, and why.
+    pub(crate) fn warnings(&mut self) -> Vec<(String, &'static str)> {
+        let run = opened_run(std::mem::take(&mut self.inputs));
+        let (_, warnings) = redactor(&run).unwrap();
+        self.inputs = run.inputs;
+        warnings.into_iter().map(|warning| (warning.key, warning.omission.reason())).collect()
+    }
+
     /// Starts the run and does not wait for it.
     pub(crate) fn start(self) -> Started {
         let (work, run) = self.prepare();
@@ -126,8 +135,11 @@ impl Trial {
         let policy = Policy::parse("test.toml", &policy).unwrap_or_else(|error| panic!("{error}"));
         let abort = Abort::default();
         let progress = Arc::new(Progress::new(Timeline::new(&limits), abort.clone()));
+        let run = opened_run(inputs);
+        let redactor = Arc::new(redactor(&run).unwrap().0);
+        progress.change(|timeline| timeline.redact_with(&redactor));
         let job = Job {
-            run: opened_run(inputs),
+            run,
             grants: Arc::new(Grants::new(Arc::new(policy), None, &limits)),
             progress: Arc::clone(&progress),
             abort_grace: grace,

@@ -83,6 +83,8 @@ impl Pipeline {
             Ok(prepared) => prepared,
             Err(outcome) => return (outcome, None),
         };
+        // SECURITY: e2e::secrets::what_a_component_leaks_is_redacted_on_its_way_to_mesh_stack
+        progress.change(|timeline| timeline.redact_with(&prepared.redactor));
         let (outcome, usage) = execute(prepared, &self.sandbox, progress, self.abort_grace).await;
         (outcome, Some(usage))
     }

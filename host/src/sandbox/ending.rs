@@ -16,6 +16,9 @@ const FRAMES_MAX: usize = 20;
 /// Bytes of a name in a backtrace; the guest chooses them.
 const NAME_MAX: usize = 100;
 
+/// Bytes of a backtrace with what is around the names.
+const TRACE_MAX: usize = 2 * FRAMES_MAX * NAME_MAX;
+
 /// Bytes of wasmtime's own words.
 const DETAIL_MAX: usize = 2_000;
 
@@ -49,10 +52,13 @@ pub(super) fn outcome(ended: Ended, state: &RunState, usage: &Usage) -> Outcome 
             Some(reason) => Outcome::Aborted(reason),
             None => {
                 // SECURITY: walls::no_text_that_is_shown_has_control_characters
+                // SECURITY: walls::a_secret_is_in_no_text_that_is_shown
                 let limits = state.grants.limits();
+                let timeline = state.progress.timeline();
+                let detail = failure.detail.as_deref();
                 Outcome::Failed(Failure::Component {
-                    message: clip(&failure.message, limits.message_bytes),
-                    detail: failure.detail.map(|detail| clip(&detail, limits.log_kept_bytes)),
+                    message: timeline.shown(&failure.message, limits.message_bytes),
+                    detail: detail.map(|detail| timeline.shown(detail, limits.log_kept_bytes)),
                 })
             }
         },
@@ -65,12 +71,17 @@ pub(super) fn outcome(ended: Ended, state: &RunState, usage: &Usage) -> Outcome 
     }
 }
 
+/// Nothing in these texts is the component's to choose at run time; they are redacted all the same.
+fn shown(text: &str, state: &RunState) -> String {
+    state.progress.timeline().shown(text, DETAIL_MAX)
+}
+
 fn of_error(error: &wasmtime::Error, state: &RunState, usage: &Usage) -> Outcome {
     if let Some(host_error) = error.downcast_ref::<HostError>() {
         return match host_error {
             HostError::Limit(hit) => Outcome::Failed(Failure::Limit(*hit)),
             HostError::Misuse(detail) => {
-                Outcome::Failed(Failure::Misuse { detail: clip(detail, DETAIL_MAX) })
+                Outcome::Failed(Failure::Misuse { detail: shown(detail, state) })
             }
         };
     }
@@ -81,18 +92,19 @@ fn of_error(error: &wasmtime::Error, state: &RunState, usage: &Usage) -> Outcome
         return outcome;
     }
     if let Some(trap) = error.downcast_ref::<Trap>() {
-        return Outcome::Failed(Failure::Trap { detail: trap_detail(*trap, error) });
+        let detail = state.progress.timeline().shown(&trap_detail(*trap, error), TRACE_MAX);
+        return Outcome::Failed(Failure::Trap { detail });
     }
     if error.is::<PoolConcurrencyLimitError>() {
-        return fault(error, true);
+        return fault(error, state, true);
     }
     // Errors that wasmtime raises on the guest's account (misuse of handles, a result that is no UTF-8) are no traps. During
     // instantiation a backtrace tells them from ours; of those about results, none has one.
     if state.entered || error.downcast_ref::<WasmBacktrace>().is_some() {
-        let detail = clip(&format!("{error:#}"), DETAIL_MAX);
+        let detail = shown(&format!("{error:#}"), state);
         return Outcome::Failed(Failure::Trap { detail });
     }
-    fault(error, false)
+    fault(error, state, false)
 }
 
 /// The limit that made the guest end, if one did.
@@ -132,8 +144,8 @@ fn limit_of_size(limit: LimitName, used: usize, allowed: usize) -> Outcome {
     Outcome::Failed(Failure::Limit(LimitHit::of_size(limit, used, allowed)))
 }
 
-fn fault(error: &wasmtime::Error, retryable: bool) -> Outcome {
-    Outcome::Faulted(Fault { detail: clip(&format!("{error:#}"), DETAIL_MAX), retryable })
+fn fault(error: &wasmtime::Error, state: &RunState, retryable: bool) -> Outcome {
+    Outcome::Faulted(Fault { detail: shown(&format!("{error:#}"), state), retryable })
 }
 
 /// The trap and the functions that led to it.

@@ -1,7 +1,6 @@
 //! How the end of a run shows in its timeline.
 
 use super::{StepIndex, StepStatus, Timeline};
-use crate::excerpt::clip;
 use crate::outcome::{Outcome, Usage};
 
 /// The step that carries the message of a run that failed outside of all its steps.
@@ -14,6 +13,8 @@ impl Timeline {
     ///
     /// When the run failed, the step that was running fails with the outcome's message, and all that are still open fail too.
     pub fn finish(&mut self, outcome: &Outcome, usage: Option<&Usage>) {
+        let rest = self.streams.finish();
+        self.write_text(rest);
         self.revision += 1;
         let told = match outcome {
             Outcome::HandedOver | Outcome::Succeeded => {
@@ -28,12 +29,17 @@ impl Timeline {
         if let (Some(index), Some(usage)) = (told, usage) {
             self.note(index, &usage.to_string());
         }
+        for step in &mut self.steps {
+            if step.log.finish() {
+                step.revision = self.revision;
+            }
+        }
     }
 
     /// Fails the step that explains the outcome, and all that are still open.
     fn blame(&mut self, outcome: &Outcome) -> StepIndex {
         let message = outcome.user_message().unwrap_or_default();
-        let message = clip(&message, self.limits.message_bytes);
+        let message = self.shown(&message, self.limits.message_bytes);
         if self.summary.is_none() {
             self.summary = Some(message.clone());
         }

@@ -1,7 +1,9 @@
 //! Outputs of a block: typed values, sensitive ones never shown.
 
+use crate::redact::Redactor;
 use secrecy::{ExposeSecret, SecretString};
 use serde_json::value::RawValue;
+use std::borrow::Cow;
 use std::fmt;
 
 /// How deep a value may be nested, and how long its numbers may be. Against a value that meshStack's parser refuses, and with it
@@ -14,6 +16,8 @@ const DIGITS_MAX: usize = 500;
 pub struct Output {
     kind: OutputKind,
     content: OutputContent,
+    /// Bytes of the value as the component gave it.
+    size: usize,
 }
 
 /// The type of an output.
@@ -89,12 +93,28 @@ impl Output {
             return Err(InvalidOutput::Extreme);
         }
         check(kind, raw.get())?;
+        let size = raw.get().len();
         let content = if sensitive {
             OutputContent::Sensitive(SecretString::from(raw.get()))
         } else {
             OutputContent::Plain(raw)
         };
-        Ok(Self { kind, content })
+        Ok(Self { kind, content, size })
+    }
+
+    /// The output without secrets, unless it is sensitive: those are for meshStack to hide.
+    ///
+    /// One whose type has no room for a replacement becomes sensitive: a number that holds a secret.
+    pub(super) fn redacted(self, redactor: &Redactor) -> Self {
+        let OutputContent::Plain(json) = &self.content else { return self };
+        let Cow::Owned(redacted) = redactor.redact_json(json.get()) else { return self };
+        let content = match RawValue::from_string(redacted) {
+            Ok(redacted) if check(self.kind, redacted.get()).is_ok() => {
+                OutputContent::Plain(redacted)
+            }
+            Ok(_) | Err(_) => OutputContent::Sensitive(SecretString::from(json.get())),
+        };
+        Self { content, ..self }
     }
 
     /// The type.
@@ -118,9 +138,9 @@ impl Output {
         }
     }
 
-    /// Bytes of the value.
-    pub(crate) fn size(&self) -> usize {
-        self.expose().len()
+    /// Bytes of the value as the component gave it.
+    pub(super) fn size(&self) -> usize {
+        self.size
     }
 }
 

@@ -1,0 +1,220 @@
+//! Takes a run's secrets out of text that people read: [`Redactor`].
+//!
+//! A net against accidents, not a wall: a component that was granted a secret's plain text can always write it in an encoding of
+//! its own. What is found is the secret as it is, escaped for JSON, percent-encoded, in base64 and in hex, across the borders of
+//! chunks and of lines; of secrets with parts (lines, the strings of a JSON document, the content of a file) each part as well.
+//!
+//! Made once per run and immutable from then on; each sink has a [`Stream`]. Building takes time that grows with the secrets, so
+//! it is done where blocking is allowed. Knows neither runs nor logs: what it leaves out, it returns as [`Warning`]s.
+
+mod encoding;
+mod json;
+mod patterns;
+mod stream;
+
+pub use patterns::{Omission, PART_MIN, VALUE_MIN, Warning};
+pub use stream::Stream;
+
+use crate::excerpt::clip;
+use aho_corasick::Anchored;
+use aho_corasick::automaton::{Automaton as _, StateID};
+use aho_corasick::nfa::contiguous::NFA;
+use patterns::Patterns;
+use secrecy::SecretString;
+use std::borrow::Cow;
+use std::fmt;
+use std::sync::Arc;
+
+/// Bytes of a secret's key in the text that takes the secret's place.
+const KEY_MAX: usize = 32;
+
+/// What takes a secret's place if its key can't be told. Shorter than any secret, so that it holds none.
+const NAMELESS: &str = "[…]";
+
+/// What takes a secret's place in an identifier.
+const IN_IDENTIFIER: &str = "x";
+
+/// Finds the secrets of one run. Costs nothing without secrets.
+#[derive(Default)]
+pub struct Redactor {
+    matcher: Option<Matcher>,
+}
+
+/// The automaton and what its patterns stand for.
+struct Matcher {
+    automaton: NFA,
+    start: StateID,
+    /// How many bytes of a pattern have been seen in a state, by state.
+    depths: Vec<u8>,
+    /// Which marker takes a pattern's place, by pattern.
+    names: Vec<u32>,
+    markers: Vec<String>,
+}
+
+/// The automaton can't be built; the secrets are too many.
+#[derive(Debug, thiserror::Error)]
+#[error("failed to build the redactor")]
+pub struct BuildError(#[source] aho_corasick::BuildError);
+
+impl Redactor {
+    /// A redactor for these secrets, each with the key that is shown in its place; and what it will not find.
+    ///
+    /// CPU-bound, and for secrets of megabytes slow: call it where blocking is allowed.
+    ///
+    /// # Errors
+    /// [`BuildError`], which bounded patterns should not bring about.
+    pub fn new<'a>(
+        secrets: impl IntoIterator<Item = (&'a str, &'a SecretString)>,
+    ) -> Result<(Self, Vec<Warning>), BuildError> {
+        let secrets: Vec<_> = secrets.into_iter().collect();
+        let (patterns, warnings) = Patterns::collect(&secrets);
+        if patterns.is_empty() {
+            return Ok((Self::default(), warnings));
+        }
+        let keys = secrets.iter().map(|(key, _)| *key);
+        let matcher = Matcher::build(patterns, keys).map_err(BuildError)?;
+        Ok((Self { matcher: Some(matcher) }, warnings))
+    }
+
+    /// The text without the secrets.
+    ///
+    /// For text that is whole; what comes in pieces goes through a [`Stream`], with the same result.
+    #[must_use]
+    pub fn redact<'t>(&self, text: &'t str) -> Cow<'t, str> {
+        self.replace(text, None)
+    }
+
+    /// The same for an identifier: what takes a secret's place is a letter.
+    #[must_use]
+    pub fn redact_identifier<'t>(&self, text: &'t str) -> Cow<'t, str> {
+        self.replace(text, Some(IN_IDENTIFIER))
+    }
+
+    /// JSON without the secrets: still JSON, in which strings, keys and numbers were replaced.
+    ///
+    /// A secret that reaches over several values leaves nothing of the structure: the whole becomes one string.
+    #[must_use]
+    pub fn redact_json<'t>(&self, json: &'t str) -> Cow<'t, str> {
+        json::redact(self, json)
+    }
+
+    /// Whether a secret is in the text.
+    #[must_use]
+    pub fn finds(&self, text: &str) -> bool {
+        self.matcher.as_ref().is_some_and(|matcher| matcher.finds(text))
+    }
+
+    /// A stream for one sink.
+    #[must_use]
+    pub fn stream(self: &Arc<Self>) -> Stream {
+        Stream::new(Arc::clone(self))
+    }
+
+    /// Bytes that the automaton takes.
+    #[must_use]
+    pub fn memory(&self) -> usize {
+        self.matcher.as_ref().map_or(0, |matcher| {
+            matcher.automaton.memory_usage() + matcher.depths.len() + 4 * matcher.names.len()
+        })
+    }
+
+    fn replace<'t>(&self, text: &'t str, marker: Option<&str>) -> Cow<'t, str> {
+        let Some(matcher) = self.matcher.as_ref().filter(|matcher| matcher.finds(text)) else {
+            return Cow::Borrowed(text);
+        };
+        let mut scan = stream::Scan::new(matcher);
+        let mut redacted = String::with_capacity(text.len());
+        scan.push(matcher, marker, text, &mut redacted);
+        scan.finish(matcher, marker, &mut redacted);
+        Cow::Owned(redacted)
+    }
+}
+
+/// Tells the size and nothing else.
+impl fmt::Debug for Redactor {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let patterns = self.matcher.as_ref().map_or(0, |matcher| matcher.names.len());
+        f.debug_struct("Redactor").field("patterns", &patterns).finish_non_exhaustive()
+    }
+}
+
+impl Matcher {
+    fn build<'k>(
+        patterns: Patterns,
+        keys: impl Iterator<Item = &'k str>,
+    ) -> Result<Self, aho_corasick::BuildError> {
+        let (bytes, names) = patterns.into_parts();
+        let automaton = NFA::builder().prefilter(false).build(&bytes)?;
+        // Searches without an anchor are what the default start kind is for.
+        let start = automaton.start_state(Anchored::No).unwrap_or_default();
+        let mut depths = Vec::new();
+        for pattern in &bytes {
+            let mut state = start;
+            // A pattern leads through its own nodes of the trie, one level per byte.
+            for (byte, depth) in pattern.bytes().zip(1_u8..) {
+                state = automaton.next_state(Anchored::No, state, byte);
+                let index = state.as_usize();
+                if depths.len() <= index {
+                    depths.resize(index + 1, 0);
+                }
+                if let Some(known) = depths.get_mut(index) {
+                    *known = depth;
+                }
+            }
+        }
+        depths.shrink_to_fit();
+        let mut matcher = Self { automaton, start, depths, names, markers: Vec::new() };
+        let markers = keys.map(|key| {
+            let key = clip(key, KEY_MAX).replace(['\n', '\t'], " ");
+            let marker = format!("[secret {key}]");
+            if matcher.finds(&marker) { NAMELESS.to_owned() } else { marker }
+        });
+        matcher.markers = markers.collect();
+        Ok(matcher)
+    }
+
+    fn next(&self, state: StateID, byte: u8) -> StateID {
+        self.automaton.next_state(Anchored::No, state, byte)
+    }
+
+    /// How many of the last bytes are the beginning of a pattern.
+    fn depth(&self, state: StateID) -> usize {
+        self.depths.get(state.as_usize()).copied().unwrap_or_default().into()
+    }
+
+    /// The length of the longest pattern that ends here, and its name.
+    fn longest(&self, state: StateID) -> Option<(usize, u32)> {
+        if !self.automaton.is_match(state) {
+            return None;
+        }
+        let patterns = (0..self.automaton.match_len(state))
+            .map(|index| self.automaton.match_pattern(state, index));
+        let longest = patterns
+            .map(|pattern| (self.automaton.pattern_len(pattern), pattern))
+            .max_by_key(|(length, _)| *length);
+        longest.map(|(length, pattern)| {
+            (length, self.names.get(pattern.as_usize()).copied().unwrap_or_default())
+        })
+    }
+
+    fn marker(&self, name: u32) -> &str {
+        let index = usize::try_from(name).unwrap_or(usize::MAX);
+        self.markers.get(index).map_or(NAMELESS, String::as_str)
+    }
+
+    fn finds(&self, text: &str) -> bool {
+        let mut gap = stream::Gap::default();
+        let mut state = self.start;
+        text.bytes().any(|byte| {
+            match gap.takes(byte) {
+                stream::Taken::Counts => state = self.next(state, byte),
+                stream::Taken::Ends => state = self.start,
+                stream::Taken::Skipped => {}
+            }
+            self.automaton.is_match(state)
+        })
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,165 @@
+mod forms;
+mod streams;
+
+use super::*;
+
+/// A redactor for secrets with the keys `a`, `b`, ….
+fn redactor(secrets: &[&str]) -> Redactor {
+    with_warnings(secrets).0
+}
+
+fn with_warnings(secrets: &[&str]) -> (Redactor, Vec<Warning>) {
+    let secrets: Vec<_> = ["a", "b", "c", "d"]
+        .into_iter()
+        .zip(secrets.iter().map(|secret| SecretString::from(*secret)))
+        .collect();
+    Redactor::new(secrets.iter().map(|(key, secret)| (*key, secret))).unwrap()
+}
+
+/// What is left of a text beside the markers.
+fn rest(redacted: &str) -> Vec<&str> {
+    redacted
+        .split("[secret a]")
+        .flat_map(|part| part.split("[secret b]"))
+        .flat_map(|part| part.split("[secret c]"))
+        .collect()
+}
+
+#[test]
+fn a_secret_is_replaced_by_its_key() {
+    let redactor = redactor(&["hunter2", "correct horse"]);
+    assert_eq!(redactor.redact("x hunter2, y"), "x [secret a], y");
+    assert_eq!(redactor.redact("correct horse"), "[secret b]");
+    assert!(matches!(redactor.redact("hunter3"), Cow::Borrowed("hunter3")));
+}
+
+#[test]
+fn nothing_is_left_of_a_secret_that_is_part_of_another_one() {
+    let redactor = redactor(&["secret-key", "my-secret-key-2", "key-2-and-on"]);
+    assert_eq!(redactor.redact("(my-secret-key-2)"), "([secret b])");
+    assert_eq!(redactor.redact("(my-secret-key-2-and-on)"), "([secret b])");
+    assert_eq!(redactor.redact("(secret-key-2-and-on)"), "([secret a])");
+    assert_eq!(redactor.redact("secret-keysecret-key secret-key"), "[secret a] [secret a]");
+}
+
+#[test]
+fn a_short_secret_is_left_alone_with_a_warning() {
+    let (redactor, warnings) = with_warnings(&["12345", " abc\n", "", "123456"]);
+    assert_eq!(redactor.redact("12345 abc"), "12345 abc");
+    assert_eq!(redactor.redact("123456"), "[secret d]");
+    let short = |key: &str| Warning { key: key.to_owned(), omission: Omission::TooShort };
+    assert_eq!(warnings, [short("a"), short("b")], "an empty one is none");
+    assert_eq!(VALUE_MIN, 6);
+    assert!(!format!("{warnings:?}").contains("12345"));
+}
+
+#[test]
+fn each_line_of_a_secret_is_one() {
+    let pem =
+        "-----BEGIN KEY-----\r\nMIIEvQIBADANBgkq\r\n  hkiG9w0BAQEFAASC\r\nab==\r\n-----------\r\n";
+    let (redactor, warnings) = with_warnings(&[pem]);
+    assert_eq!(redactor.redact("x MIIEvQIBADANBgkq y"), "x [secret a] y");
+    assert_eq!(redactor.redact("  hkiG9w0BAQEFAASC"), "  [secret a]");
+    assert_eq!(redactor.redact(pem), "[secret a]\r\n");
+    assert_eq!(redactor.redact(&pem.replace("\r\n", "\n")), "[secret a]\n");
+    let json = serde_json::to_string(&pem.replace("\r\n", "\n")).unwrap();
+    assert_eq!(redactor.redact(&json), "\"[secret a]\\n\"");
+    assert_eq!(redactor.redact("ab== -----------"), "ab== -----------", "too short, a ruler");
+    let short = Warning { key: "a".to_owned(), omission: Omission::ShortParts };
+    assert_eq!(warnings, [short]);
+}
+
+#[test]
+fn the_strings_of_a_json_secret_are_secrets() {
+    let key = r#"{"id": "k", "private_key": "-----BEGIN-----\nc2VjcmV0IGtleQ==\n", "more": ["in a list"], "n": 12345678}"#;
+    let (redactor, warnings) = with_warnings(&[key]);
+    for text in ["c2VjcmV0IGtleQ==", "-----BEGIN-----\nc2VjcmV0IGtleQ==", "in a list", key] {
+        assert_eq!(redactor.redact(text), "[secret a]", "{text}");
+    }
+    assert_eq!(redactor.redact("private_key"), "private_key");
+    assert_eq!(warnings[0].omission, Omission::ShortParts);
+}
+
+#[test]
+fn the_content_of_a_file_is_a_secret() {
+    let content = "user: admin\npassword: correct horse\n";
+    let payload = data_encoding::BASE64.encode(content.as_bytes());
+    let redactor = redactor(&[&format!("data:text/plain;base64,{payload}")]);
+    for text in ["password: correct horse", "user: admin\npassword: correct horse", &payload] {
+        assert_eq!(redactor.redact(text), "[secret a]", "{text}");
+    }
+}
+
+#[test]
+fn a_marker_that_would_tell_a_secret_has_no_name() {
+    let secret = SecretString::from("password");
+    let (redactor, _) = Redactor::new([("the password", &secret)]).unwrap();
+    assert_eq!(redactor.redact("password"), NAMELESS);
+    let (redactor, _) =
+        Redactor::new([("a\n\u{1b}[31m key of far too many characters", &secret)]).unwrap();
+    assert_eq!(redactor.redact("password"), "[secret a [31m key of far too many ch…]");
+}
+
+#[test]
+fn json_stays_json() {
+    let redactor = redactor(&["hunter2", "12345678", "quo\"te\\d"]);
+    let cases = [
+        (r#"{"k":["hunter2",true]}"#, r#"{"k":["[secret a]",true]}"#),
+        (r#"{"\u0068unter2": -1.5e3}"#, r#"{"[secret a]": -1.5e3}"#),
+        (r#"[12345678, 1123456789.0]"#, r#"["[secret b]", "1[secret b]9.0"]"#),
+        (r#""a\\\"quo\"te\\d\"""#, r#""a\\\"[secret c]\"""#),
+        (r#"["\ud800hunter2"]"#, r#"["\\ud800[secret a]"]"#),
+    ];
+    for (json, expected) in cases {
+        let redacted = redactor.redact_json(json);
+        assert_eq!(redacted, expected);
+        serde_json::from_str::<serde_json::Value>(&redacted).unwrap();
+    }
+    let untouched = r#"{"a": [1, null, "b\n"]}"#;
+    assert!(matches!(redactor.redact_json(untouched), Cow::Borrowed(_)));
+}
+
+#[test]
+fn a_document_that_is_a_secret_leaves_nothing_of_its_structure() {
+    let redactor = redactor(&[r#"{"pin":1234}"#]);
+    assert_eq!(redactor.redact_json(r#"[{"pin":1234}]"#), r#""[[secret a]]""#);
+}
+
+#[test]
+fn identifiers_stay_identifiers() {
+    assert_eq!(redactor(&["hunter2"]).redact_identifier("step-hunter2.1"), "step-x.1");
+}
+
+#[test]
+fn no_secrets_no_cost() {
+    let redactor = Arc::new(redactor(&["", "short"]));
+    assert_eq!(redactor.memory(), 0);
+    let mut released = String::new();
+    redactor.stream().push("short", &mut released);
+    assert_eq!(released, "short");
+}
+
+#[test]
+fn debug_tells_no_secret() {
+    let redactor = Arc::new(redactor(&["hunter2", "correct horse"]));
+    let mut stream = redactor.stream();
+    stream.push("correct hors", &mut String::new());
+    let debug = format!("{redactor:?} {stream:?}");
+    assert!(!debug.contains("hunter") && !debug.contains("corr"), "{debug}");
+    assert!(debug.contains("held: 12"), "{debug}");
+}
+
+#[test]
+fn huge_secrets_are_bounded_and_leave_room_for_small_ones() {
+    let mut random = fastrand::Rng::with_seed(1);
+    let mut line = || (0..80).map(|_| random.alphanumeric()).collect::<String>() + "\n";
+    let huge: String = (0..16 * 1024).map(|_| line()).collect();
+    let (redactor, warnings) = with_warnings(&[&huge, "hunter2"]);
+    assert!(redactor.memory() < 32 << 20, "{}", redactor.memory());
+    let long = Warning { key: "a".to_owned(), omission: Omission::TooLong };
+    assert_eq!(warnings, [long]);
+    let redacted = redactor.redact(&huge[..6_000 * 81]).into_owned();
+    assert!(rest(&redacted).iter().all(|part| part.trim().is_empty()), "its beginning is covered");
+    assert_eq!(redactor.redact(&data_encoding::HEXLOWER.encode(b"hunter2")), "[secret b]");
+    assert!(!redactor.finds("nothing of it"));
+}
