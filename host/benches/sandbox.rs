@@ -8,10 +8,11 @@
 
 use blockhouse::capability::Progress;
 use blockhouse::run::{Behavior, Block, Definition, Implementation, OpenedRun, Run, RunId};
-use blockhouse::sandbox::{Config, Job, Sandbox};
+use blockhouse::sandbox::{CacheConfig, Compiler, Config, Job, Sandbox};
 use blockhouse::shutdown::Abort;
 use blockhouse::timeline::Timeline;
 use blockhouse_policy::{Grants, Limits, Policy};
+use secrecy::SecretBox;
 use std::hint::black_box;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -60,7 +61,11 @@ fn run() -> Run {
 fn main() {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
     let runtime = runtime.expect("a runtime");
-    let sandbox = Sandbox::new(&Config { max_runs: 64 }).expect("address space");
+    let directory = tempfile::tempdir().expect("a directory");
+    let key = SecretBox::new(Box::new([0; 32]));
+    let cache = CacheConfig { directory: directory.path().to_owned(), max_bytes: 1 << 30, key };
+    let sandbox = sandbox(64, None);
+    let cached = self::sandbox(1, Some(cache));
     let manual = blockhouse::embedded::COMPONENTS.first().expect("there is MANUAL");
     let limits = Limits::default();
     let component = sandbox.load(manual.bytes, limits.component_bytes).expect("MANUAL loads");
@@ -94,9 +99,27 @@ fn main() {
             black_box(sandbox.load(manual.bytes, usize::MAX).expect("MANUAL loads"));
         },
     );
+    let from_cache = measure(
+        RUNS / 10,
+        || (),
+        |()| {
+            black_box(cached.load(manual.bytes, usize::MAX).expect("MANUAL loads"));
+        },
+    );
     report("the timeline alone (baseline)", &baseline);
     report("a run of MANUAL in the sandbox (target: p50 of 40 µs)", &sandboxed);
-    report("compiling MANUAL", &compiled);
+    report("compiling MANUAL in a process of its own", &compiled);
+    report("loading MANUAL from the cache", &from_cache);
+}
+
+fn sandbox(max_runs: u32, cache: Option<CacheConfig>) -> Sandbox {
+    let compiler = Compiler {
+        program: env!("CARGO_BIN_EXE_blockhouse").into(),
+        memory_bytes: 2 << 30,
+        timeout: Duration::from_secs(60),
+        cache,
+    };
+    Sandbox::new(&Config { max_runs, compiler }).expect("address space")
 }
 
 /// Times each call of `work` on what `prepare` made for it; sorted.

@@ -4,6 +4,7 @@
 //! statuses that meshStack has not accepted yet (the next start delivers them).
 
 mod check;
+mod compile;
 mod daemon;
 mod explain;
 mod inspect;
@@ -42,6 +43,9 @@ struct Arguments {
 
 #[derive(Debug, Subcommand)]
 enum Command {
+    /// Compile a component for the daemon, which starts this itself.
+    #[command(hide = true)]
+    Compile(compile::Arguments),
     /// Claim and execute runs until told to stop.
     ///
     /// The first SIGTERM or SIGINT (Ctrl-C, service stop on Windows) drains: no more runs are claimed, and those that are
@@ -85,6 +89,7 @@ pub fn main() -> ExitCode {
         }
     };
     match arguments.command {
+        Command::Compile(arguments) => compile::run(&arguments),
         Command::Config { command } => check::run(command),
         Command::Daemon(arguments) => daemon::run(&arguments),
         Command::Inspect(arguments) => inspect::run(&arguments),

@@ -15,6 +15,7 @@ use uuid::Uuid;
 
 pub mod admin;
 pub mod api;
+pub mod components;
 pub mod http;
 pub mod key;
 mod known;
@@ -49,6 +50,7 @@ const KEYS: &[&str] = &[
     "admin",
     "api",
     "ceiling",
+    "components",
     "crypto",
     "displayName",
     "http",
@@ -88,6 +90,8 @@ pub struct Config {
     pub poll: runs::Poll,
     /// Which component executes which runs, and what it may do.
     pub rules: rules::Rules,
+    /// How components are compiled.
+    pub components: components::Components,
     /// What must survive a restart.
     pub state: state::State,
     /// Where health is served.
@@ -201,6 +205,7 @@ impl Config {
         let runs = runs::Runs::read(reader, &root);
         let poll = runs::Poll::read(reader, &root);
         let rules = rules::Rules::read(reader, &root, context, &runs);
+        let components = components::Components::read(reader, &root);
         let state = state::State::read(reader, &root, context.platform);
         let admin = admin::Admin::read(reader, &root);
         let log = log::Log::read(reader, &root);
@@ -213,6 +218,7 @@ impl Config {
             runs,
             poll,
             rules,
+            components,
             state: state?,
             admin,
             log,
@@ -248,6 +254,7 @@ impl Config {
         self.runs.show(&mut out);
         self.poll.show(&mut out);
         self.rules.show(&mut out);
+        self.components.show(&mut out);
         self.state.show(&mut out);
         self.admin.show(&mut out);
         self.log.show(&mut out);

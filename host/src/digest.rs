@@ -18,6 +18,12 @@ impl Digest {
         digest.copy_from_slice(hash.as_ref());
         Self(digest)
     }
+
+    /// Its 32 bytes.
+    #[must_use]
+    pub fn as_bytes(&self) -> &[u8; 32] {
+        &self.0
+    }
 }
 
 impl fmt::Display for Digest {

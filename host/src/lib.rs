@@ -9,8 +9,8 @@
 //!
 //! | layer | modules | may not import |
 //! |---|---|---|
-//! | L0 vocabulary | `digest`, `excerpt`, `outcome`, `run` → `redact` → `timeline` | `tokio`, `tokio_util`, `tracing` |
-//! | L1 mechanisms | `backoff`, `shutdown`, `telemetry` → `os` | `run`, `timeline`, `outcome` except `outcome::AbortReason` |
+//! | L0 vocabulary | `digest`, `excerpt`, `outcome`, `run` → `redact` → `timeline` | `tokio`, `tokio_util`, `tracing` |
+//! | L1 mechanisms | `backoff`, `shutdown`, `telemetry` → `os` → `process` | `run`, `timeline`, `outcome` except `outcome::AbortReason` |
 //! | L2 outside | `keygen`, `meshstack`, `unseal` → `journal` | `wasmtime`, `wasmtime_wasi` |
 //! | L3 walls | `sandbox` ⇄ `capability` | `keygen`, `meshstack`, `journal`, `unseal` |
 //! | L4 way of a run | `poll` → `admit` → `prepare` → `execute` | `config`, `daemon` |
@@ -22,25 +22,27 @@
 //! |---|---|
 //! | `capability`, `sandbox` | `wasmtime`, `wasmtime_wasi` |
 //! | `meshstack` | `reqwest`, `hyper::client`, `hyper_util::client` |
-//! | `os` | `unsafe`, `libc`, `rustix`, `windows_service`, `windows_sys` |
+//! | `os`, `sandbox::native_code` | `unsafe` |
+//! | `os` | `libc`, `rustix`, `windows_service`, `windows_sys` |
 //! | `os`, `cli::daemon` (tests aside) | `cfg(unix)`, `cfg(windows)`, `cfg(target_os)` |
-//! | – | `process::Command`, `tokio::process` |
+//! | `process` | `process::Command`, `tokio::process` |
 //!
 //! What the rows are for:
 //!
 //! * **L0** is plain data. Secrets in it are `secrecy`'s types, and tests that need a clock pause tokio's, so that there is
 //!   neither a module for secrets nor one for time. `timeline` is what a run has told so far, `excerpt` what is kept of long text;
 //!   `redact` is here because no text gets into a timeline past it.
-//! * **L1** knows no runs; `shutdown` hands out the reason of an abort. Nothing starts a process yet, so that `os` is all
-//!   there is of the operating system.
+//! * **L1** knows no runs; `shutdown` hands out the reason of an abort. `process` is the only one that
+//!   starts programs, so that each is supervised; `sandbox` has components compiled by it.
 //! * **L2** ends where a document, a secret or a journal is readable. `journal` keeps the bodies that `meshstack` still has to be
 //!   sent, and `keygen` makes what `unseal` opens.
 //! * **L3** can't reach our credentials, the private key or the journal, so that a component can't either. The two modules are one
-//!   wall: `capability` has an interface per file, `sandbox` the state that they work on.
+//!   wall: `capability` has an interface per file, `sandbox` the state that they work on. `sandbox::native_code` may be `unsafe`
+//!   in one place: whoever loads native code vouches for it, and that file holds all that it takes to.
 //! * **L4** is a run's way; a stage sees those before it. `report` and the stages don't know each other: `daemon` joins them.
 //! * **L5**: `embedded` is up here because only `daemon` chooses components. The one flag in `cli::daemon` for Windows starts
 //!   the program as a service.
-//! * **Not there yet**: `process` in L1, `terraform`, `git` and `registry` in L2, each with what needs it first.
+//! * **Not there yet**: `terraform`, `git` and `registry` in L2, each with what needs it first.
 
 pub mod admin;
 pub mod admit;
@@ -60,6 +62,7 @@ pub mod os;
 pub mod outcome;
 pub mod poll;
 pub mod prepare;
+pub mod process;
 pub mod redact;
 pub mod report;
 pub mod run;

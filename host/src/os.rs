@@ -20,8 +20,13 @@ mod system;
 mod system;
 
 pub use system::{
-    StopSignals, create_private_directory, create_private_file, platform, set_mode, sync_directory,
+    StopSignals, child_environment, create_private_directory, create_private_file,
+    limit_this_process, open_without_following, platform, set_mode, sync_directory,
 };
+
+#[cfg(windows)]
+#[path = "os/windows_job.rs"]
+mod job;
 
 #[cfg(windows)]
 #[path = "os/windows_service.rs"]

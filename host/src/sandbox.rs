@@ -3,10 +3,14 @@
 //! One store and one instance per run, never reused. Fuel is the budget, wall clock the deadline, memory is summed over the
 //! store; whatever ends a run becomes an [`Outcome`] that names it. This module never talks to meshStack.
 //!
+//! Components are compiled by a process of its own, which takes the program `blockhouse compile`; this one has no compiler.
+//!
 //! Owns one thread, the `ticker`, which advances the engine's epoch so that a busy guest yields to its neighbours.
 
 pub mod anatomy;
 pub(crate) mod bindings;
+mod cache;
+mod compiler;
 mod component;
 mod ending;
 mod engine;
@@ -14,14 +18,19 @@ mod fuel;
 mod limiter;
 mod linker;
 mod lowering;
+mod native_code;
+mod precompile;
 mod random;
 mod state;
 mod stdio;
 mod ticker;
 
+pub use cache::CacheConfig;
+pub use compiler::Compiler;
 pub use component::{Component, LoadError, NotPermitted};
 pub(crate) use ending::HostError;
 pub use engine::{Config, MEMORY_MAX, RUNS_MAX, StartError};
+pub use precompile::{PrecompileError, precompile};
 pub(crate) use state::RunState;
 
 use crate::capability::Progress;
@@ -37,6 +46,7 @@ use wasmtime::{Engine, Store, UpdateDeadline};
 pub struct Sandbox {
     engine: Engine,
     linker: linker::Linked,
+    compiler: compiler::Compilation,
     _ticker: ticker::Ticker,
 }
 
@@ -59,18 +69,19 @@ impl Sandbox {
     /// # Errors
     /// [`StartError`] with advice if the machine does not give the address space.
     pub fn new(config: &Config) -> Result<Self, StartError> {
-        let engine = engine::build(config)?;
+        let engine = engine::serving(config.max_runs)?;
+        let compiler = compiler::Compilation::new(&config.compiler)?;
         let linker = linker::link(&engine).map_err(StartError::Link)?;
         let ticker = ticker::Ticker::start(engine.weak()).map_err(StartError::Ticker)?;
-        Ok(Self { engine, linker, _ticker: ticker })
+        Ok(Self { engine, linker, compiler, _ticker: ticker })
     }
 
-    /// Checks and compiles a component. CPU-bound: call it where blocking is allowed.
+    /// Has a component checked and compiled by a process of its own, or takes its code from the cache. Blocks meanwhile.
     ///
     /// # Errors
-    /// [`LoadError`] if the bytes are no component that could run here.
+    /// [`LoadError`] if the bytes are no component that could run here, or compiling them takes too much.
     pub fn load(&self, bytes: &[u8], max_bytes: usize) -> Result<Component, LoadError> {
-        Component::load(&self.engine, &self.linker, bytes, max_bytes)
+        Component::load(&self.engine, &self.linker, &self.compiler, bytes, max_bytes)
     }
 
     /// Executes a run to its end, whatever that is.

@@ -32,6 +32,7 @@ fn help_names_the_commands_and_the_exit_codes() {
     for word in ["daemon", "config", "keygen", "64", "75"] {
         assert!(text.contains(word), "`{word}` is not in: {text}");
     }
+    assert!(!text.contains("compile"), "that is between the daemon and itself: {text}");
 }
 
 #[test]

@@ -9,6 +9,7 @@
 
 mod aborts;
 mod cli;
+mod components;
 mod containment;
 mod documents;
 mod faults;

@@ -6,6 +6,8 @@ mod runner;
 pub use process::Process;
 pub use runner::{Component, Runner, RunnerBuilder};
 
+use blockhouse::sandbox::Compiler;
+use std::path::PathBuf;
 use std::time::Duration;
 
 /// A key pair for tests; whatever is sealed to it is no secret.
@@ -30,4 +32,27 @@ pub fn patience() -> Duration {
 #[must_use]
 pub fn base64(bytes: &[u8]) -> String {
     data_encoding::BASE64.encode(bytes)
+}
+
+/// The program: `blockhouse-under-test`, which Cargo builds for every test and bench of this package.
+///
+/// # Panics
+/// If it is not where Cargo puts it: beside the folder of the test that is running.
+#[must_use]
+pub fn program() -> PathBuf {
+    let name = format!("blockhouse-under-test{}", std::env::consts::EXE_SUFFIX);
+    let test = std::env::current_exe().unwrap_or_default();
+    let folders = test.ancestors().skip(1).take(2);
+    let found = folders.map(|folder| folder.join(&name)).find(|path| path.is_file());
+    assert!(found.is_some(), "there is no `{name}` near `{}`", test.display());
+    found.unwrap_or_default()
+}
+
+/// Compiles as the daemon does by default, but keeps nothing.
+///
+/// # Panics
+/// See [`program`].
+#[must_use]
+pub fn compiler() -> Compiler {
+    Compiler { program: program(), memory_bytes: 2 << 30, timeout: patience(), cache: None }
 }

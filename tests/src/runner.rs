@@ -182,7 +182,8 @@ impl RunnerBuilder {
     /// # Errors
     /// If it can't start.
     pub fn start(self, emulator: &Emulator) -> Result<Runner> {
-        let sandbox = Sandbox::new(&sandbox::Config { max_runs: self.concurrency })?;
+        let compiler = crate::compiler();
+        let sandbox = Sandbox::new(&sandbox::Config { max_runs: self.concurrency, compiler })?;
         let routes = self.components.iter().map(|component| route(&sandbox, component));
         let routes = routes.collect::<Result<Vec<_>>>()?;
         let temporary = match &self.state_directory {

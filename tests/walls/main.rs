@@ -5,6 +5,8 @@
 
 // Everything here is test code, the parts that tests share as well.
 #[cfg(test)]
+mod compile;
+#[cfg(test)]
 mod endings;
 #[cfg(test)]
 mod fuel;

@@ -1,6 +1,7 @@
 //! What the tests share: a guest, tight limits and the picture of how it ended.
 
 use blockhouse::capability::Progress;
+use blockhouse::digest::Digest;
 use blockhouse::outcome::{AbortReason, Failure, LimitHit, Outcome, Usage};
 use blockhouse::prepare::redactor;
 use blockhouse::run::{
@@ -12,8 +13,8 @@ use blockhouse::shutdown::Abort;
 use blockhouse::timeline::{Output, StepReport, Timeline};
 use blockhouse_policy::{Grants, Limits, Policy};
 use secrecy::SecretString;
-use std::collections::BTreeMap;
-use std::sync::{Arc, OnceLock};
+use std::collections::{BTreeMap, HashMap};
+use std::sync::{Arc, Mutex, OnceLock};
 use std::time::Duration;
 use tokio::task::JoinHandle;
 
@@ -30,7 +31,7 @@ pub(crate) fn sandbox() -> &'static Sandbox {
 
 /// A sandbox for so many runs at a time.
 pub(crate) fn sandbox_for(max_runs: u32) -> Sandbox {
-    Sandbox::new(&Config { max_runs }).unwrap()
+    Sandbox::new(&Config { max_runs, compiler: blockhouse_tests::compiler() }).unwrap()
 }
 
 /// Tight enough that each is hit within milliseconds.
@@ -52,6 +53,20 @@ pub(crate) fn tight() -> Limits {
     }
 }
 
+/// The guest, compiled once for each sandbox.
+fn load(sandbox: &'static Sandbox, guest: &[u8], max_bytes: usize) -> Component {
+    type Loaded = Mutex<HashMap<(usize, Digest), Component>>;
+    static LOADED: OnceLock<Loaded> = OnceLock::new();
+    let key = (std::ptr::from_ref(sandbox).addr(), Digest::of(guest));
+    let loaded = LOADED.get_or_init(Loaded::default);
+    let find = || loaded.lock().unwrap().get(&key).cloned();
+    find().unwrap_or_else(|| {
+        let component = sandbox.load(guest, max_bytes).unwrap();
+        loaded.lock().unwrap().insert(key, component.clone());
+        component
+    })
+}
+
 /// A run to be: a component, a sandbox, limits and inputs.
 pub(crate) struct Trial {
     sandbox: &'static Sandbox,
@@ -70,7 +85,7 @@ impl Trial {
 
     pub(crate) fn in_sandbox(sandbox: &'static Sandbox, guest: &[u8]) -> Self {
         let limits = tight();
-        let component = sandbox.load(guest, limits.component_bytes).unwrap();
+        let component = load(sandbox, guest, limits.component_bytes);
         Self { sandbox, component, limits, policy: String::new(), inputs: Vec::new(), grace: HOUR }
     }
 

@@ -11,7 +11,7 @@ use crate::embedded;
 use crate::meshstack::wire::{RunnerRegistration, RunnerType};
 use crate::meshstack::{self, HttpConfig, RunnerIdentity};
 use crate::report;
-use crate::sandbox::{self, Component, LoadError, NotPermitted, Sandbox};
+use crate::sandbox::{self, CacheConfig, Compiler, Component, LoadError, NotPermitted, Sandbox};
 use crate::shutdown::Shutdown;
 use crate::unseal::{PrivateKey, PrivateKeyError, PublicKey};
 use crate::{os, poll};
@@ -22,6 +22,12 @@ use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use url::Url;
+
+/// What the cache's key is derived for; the number changes with the format of the entries.
+const CACHE_LABEL: &str = "cache of compiled components 1";
+
+/// The folder in the state directory that the cache is in.
+const CACHE_FOLDER: &str = "components";
 
 /// Anything that keeps a configuration from being put to work.
 #[derive(Debug, thiserror::Error)]
@@ -35,6 +41,9 @@ pub enum AssemblyError {
     /// The private key can't be used.
     #[error("failed to use the private key")]
     Key(#[from] PrivateKeyError),
+    /// This program does not know where it is, so that it can't start itself to compile components.
+    #[error("failed to find this program")]
+    Program(#[source] io::Error),
     /// The proxy's address is broken.
     #[error("failed to use `http.proxy`")]
     Proxy(#[from] url::ParseError),
@@ -134,17 +143,15 @@ fn with_sources<T>(file: Option<PathBuf>, load: fn(&Sources<'_>, &Context<'_>) -
 /// [`AssemblyError`]; nothing has been claimed or reported then.
 pub fn assemble(config: Config, shutdown: Shutdown) -> Result<Assembled, AssemblyError> {
     let http = http_config(&config.http)?;
-    let max_runs = match config.mode {
-        Mode::Daemon { .. } => u32::try_from(config.runs.concurrency).unwrap_or(sandbox::RUNS_MAX),
-        Mode::SingleRun { .. } => 1,
-    };
-    let sandbox = Sandbox::new(&sandbox::Config { max_runs })?;
-    let routes = load_routes(&sandbox, &config.rules.routes)?;
     let report = report::Config::default();
     let limits = Limits::default();
     match config.mode {
         Mode::Daemon { api, private_key } => {
             let private_key = PrivateKey::from_pem(&private_key)?;
+            let max_runs = u32::try_from(config.runs.concurrency).unwrap_or(sandbox::RUNS_MAX);
+            let cache = cache(&config.components, &config.state.directory, &private_key);
+            let sandbox = sandbox(max_runs, &config.components, cache)?;
+            let routes = load_routes(&sandbox, &config.rules.routes)?;
             let registration = registration(config.registration, &private_key)?;
             let daemon = super::Config {
                 meshstack: meshstack::Config {
@@ -168,6 +175,9 @@ pub fn assemble(config: Config, shutdown: Shutdown) -> Result<Assembled, Assembl
             Ok(Assembled::Daemon(Box::new(daemon)))
         }
         Mode::SingleRun { run_file, runner_uuid, base_url } => {
+            // Without a private key nothing could be trusted that lies on a disk.
+            let sandbox = sandbox(1, &config.components, None)?;
+            let routes = load_routes(&sandbox, &config.rules.routes)?;
             let run = single_run::Config {
                 run_file,
                 runner: identity(runner_uuid),
@@ -190,6 +200,42 @@ pub enum Assembled {
     Daemon(Box<Daemon>),
     /// Executes one run.
     SingleRun(Box<SingleRun>),
+}
+
+fn sandbox(
+    max_runs: u32,
+    components: &config::components::Components,
+    cache: Option<CacheConfig>,
+) -> Result<Sandbox, AssemblyError> {
+    let compiler = Compiler {
+        program: std::env::current_exe().map_err(AssemblyError::Program)?,
+        memory_bytes: bytes(components.compile_memory_mib),
+        timeout: components.compile_timeout,
+        cache,
+    };
+    Ok(Sandbox::new(&sandbox::Config { max_runs, compiler })?)
+}
+
+/// Where compiled components are kept. What authenticates them is derived from the private key, so that there is no other
+/// secret to keep.
+fn cache(
+    components: &config::components::Components,
+    state: &Path,
+    private_key: &PrivateKey,
+) -> Option<CacheConfig> {
+    if components.cache_mib == 0 {
+        return None;
+    }
+    let key = private_key.subkey(CACHE_LABEL);
+    if key.is_none() {
+        tracing::warn!("no key for the cache of components; going on without");
+    }
+    let max_bytes = bytes(components.cache_mib);
+    Some(CacheConfig { directory: state.join(CACHE_FOLDER), max_bytes, key: key? })
+}
+
+fn bytes(mib: u64) -> u64 {
+    mib.saturating_mul(1 << 20)
 }
 
 /// Loads each route's component; those that share one share its compiled form.

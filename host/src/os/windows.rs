@@ -1,12 +1,20 @@
 //! Windows.
 
 use super::Platform;
+use std::ffi::OsString;
 use std::fs::{File, OpenOptions};
 use std::io;
+use std::os::windows::fs::OpenOptionsExt as _;
 use std::path::Path;
+use std::time::Duration;
 use tokio::signal::windows::{
     CtrlBreak, CtrlC, CtrlClose, CtrlShutdown, ctrl_break, ctrl_c, ctrl_close, ctrl_shutdown,
 };
+
+/// Rights on a file, and how to open it, in Windows' own numbers.
+const GENERIC_READ: u32 = 0x8000_0000;
+const FILE_WRITE_ATTRIBUTES: u32 = 0x100;
+const FILE_FLAG_OPEN_REPARSE_POINT: u32 = 0x0020_0000;
 
 /// The ways in which the system or a person tells us to stop: Ctrl-C, Ctrl-Break, closing the console, shutting down.
 ///
@@ -59,6 +67,37 @@ pub fn create_private_directory(path: &Path) -> io::Result<()> {
 /// If it can't be created or exists.
 pub fn create_private_file(path: &Path) -> io::Result<File> {
     OpenOptions::new().write(true).create_new(true).open(path)
+}
+
+/// Opens a file to read it and to set its times. If something else of that name is in its place, such as a symbolic link, that
+/// is an error.
+///
+/// # Errors
+/// If it can't be opened or is no file.
+pub fn open_without_following(path: &Path) -> io::Result<File> {
+    let file = OpenOptions::new()
+        .access_mode(GENERIC_READ | FILE_WRITE_ATTRIBUTES)
+        .custom_flags(FILE_FLAG_OPEN_REPARSE_POINT)
+        .open(path)?;
+    if !file.metadata()?.is_file() {
+        return Err(io::Error::new(io::ErrorKind::InvalidInput, "not a file"));
+    }
+    Ok(file)
+}
+
+/// What the environment of a process must hold so that it can work: without it, the system's libraries aren't found.
+#[must_use]
+pub fn child_environment() -> Vec<(&'static str, OsString)> {
+    const NAME: &str = "SystemRoot";
+    std::env::var_os(NAME).map(|value| (NAME, value)).into_iter().collect()
+}
+
+/// From now on this process can have so much memory and so much time on a CPU, and starts no other one.
+///
+/// # Errors
+/// If the system refuses.
+pub fn limit_this_process(memory_bytes: u64, cpu: Duration) -> io::Result<()> {
+    super::job::limit_this_process(memory_bytes, cpu)
 }
 
 /// NTFS journals the names of a directory itself; there is nothing to be asked for.

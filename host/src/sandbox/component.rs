@@ -2,17 +2,19 @@
 
 use super::anatomy::{Anatomy, Need};
 use super::bindings::ImplementationPre;
+use super::compiler::Compilation;
 use super::linker::Linked;
 use super::state::RunState;
 use crate::digest::Digest;
 use crate::excerpt::clip;
+use crate::process::ProcessError;
 use blockhouse_policy::{Denied, Grants};
 use std::sync::Arc;
-use wasmtime::component::Component as Compiled;
+use std::time::Duration;
 use wasmtime::{Engine, Precompiled};
 
 /// How much of wasmtime's own words on a bad component is passed on; they may contain names that the component chose.
-const REASON_MAX: usize = 500;
+pub(super) const REASON_MAX: usize = 500;
 
 /// A compiled component, known by its digest. Cheap to clone.
 #[derive(Clone)]
@@ -45,6 +47,24 @@ impl std::fmt::Debug for Component {
 /// Why a component can't be used.
 #[derive(Debug, thiserror::Error)]
 pub enum LoadError {
+    /// The process that compiles can't be started, crashed or wrote too much.
+    #[error("failed to compile the component")]
+    Compile(#[source] ProcessError),
+    /// Compiling needs more memory than is allowed.
+    #[error("compiling the component ran out of its {mib} MiB of memory")]
+    CompileMemory {
+        /// The limit in MiB.
+        mib: u64,
+    },
+    /// Compiling takes longer than is allowed.
+    #[error(
+        "compiling the component took longer than {} and was stopped",
+        humantime::format_duration(*allowed)
+    )]
+    CompileTime {
+        /// The limit.
+        allowed: Duration,
+    },
     /// Not a component, or one that uses WebAssembly features that are off.
     #[error("not a usable component: {reason}")]
     Invalid {
@@ -80,6 +100,7 @@ impl Component {
     pub(super) fn load(
         engine: &Engine,
         linked: &Linked,
+        compiler: &Compilation,
         bytes: &[u8],
         max_bytes: usize,
     ) -> Result<Self, LoadError> {
@@ -98,12 +119,12 @@ impl Component {
             return Err(LoadError::MissingImport { import: import.to_owned() });
         }
         let needs = anatomy.needs().map(|(import, need)| (import.to_owned(), need)).collect();
-        let compiled = Compiled::from_binary(engine, bytes)
-            .map_err(|error| LoadError::Invalid { reason: reason(&error) })?;
+        let digest = Digest::of(bytes);
+        let compiled = compiler.compile(engine, digest, bytes)?;
         let wrong_world = |error| LoadError::WrongWorld { reason: reason(&error) };
         let pre = linked.linker().instantiate_pre(&compiled).map_err(wrong_world)?;
         let pre = ImplementationPre::new(pre).map_err(wrong_world)?;
-        Ok(Self { digest: Digest::of(bytes), pre, needs })
+        Ok(Self { digest, pre, needs })
     }
 
     /// Names the component's exact bytes.
@@ -139,6 +160,6 @@ fn is_native(precompiled: Precompiled) -> bool {
     matches!(precompiled, Precompiled::Component | Precompiled::Module)
 }
 
-fn reason(error: &wasmtime::Error) -> String {
+pub(super) fn reason(error: &wasmtime::Error) -> String {
     clip(&format!("{error:#}"), REASON_MAX)
 }

@@ -1,5 +1,10 @@
-//! The engine's configuration: what WebAssembly may be, and the pool of address space for all runs.
+//! The engines' configuration: what WebAssembly may be, and the pool of address space for all runs.
+//!
+//! Two engines with the same tunables: one compiles, in a process of its own, and the other one executes what the first one
+//! made and has no compiler.
 
+use super::compiler::Compiler;
+use crate::os::{self, Platform};
 use wasmtime::{
     Config as EngineConfig, Engine, InstanceAllocationStrategy, OperatorCost,
     PoolingAllocationConfig, Strategy, VariableOperatorCost, WasmBacktraceDetails,
@@ -29,11 +34,13 @@ const TABLES_PER_RUN: u32 = 16;
 /// The largest concurrency: its memories take 80 of the 128 TiB that a process can address.
 pub const RUNS_MAX: u32 = 10_000;
 
-/// How many runs there may be at a time.
-#[derive(Clone, Copy, Debug)]
+/// How many runs there may be at a time, and how their components are compiled.
+#[derive(Debug)]
 pub struct Config {
     /// At most [`RUNS_MAX`].
     pub max_runs: u32,
+    /// Where native code comes from.
+    pub compiler: Compiler,
 }
 
 /// Why the sandbox can't be started.
@@ -53,6 +60,9 @@ pub enum StartError {
         /// What the system said; part of the message, so that the hint comes last.
         reason: String,
     },
+    /// The engine that compiles can't be set up: a defect of ours.
+    #[error("failed to set up the compiler")]
+    Compiler(#[source] wasmtime::Error),
     /// The host's interfaces can't be linked: a defect of ours.
     #[error("failed to link the host's interfaces")]
     Link(#[source] wasmtime::Error),
@@ -61,10 +71,13 @@ pub enum StartError {
     Ticker(#[source] std::io::Error),
 }
 
-/// Makes the engine and reserves its pool.
-pub(super) fn build(config: &Config) -> Result<Engine, StartError> {
-    let runs = config.max_runs;
-    Engine::new(&engine_config(runs)).map_err(|error| {
+/// Makes the engine that executes and reserves its pool.
+pub(super) fn serving(runs: u32) -> Result<Engine, StartError> {
+    let mut config = tunables();
+    config.allocation_strategy(InstanceAllocationStrategy::Pooling(pool(runs)));
+    // SECURITY: the_engine_that_executes_has_no_compiler
+    config.enable_compiler(false);
+    Engine::new(&config).map_err(|error| {
         let per_run = (MEMORY_RESERVATION + MEMORY_GUARD) * u64::from(MEMORIES_PER_RUN);
         StartError::AddressSpace {
             gib: (per_run * u64::from(runs)) >> 30,
@@ -74,12 +87,18 @@ pub(super) fn build(config: &Config) -> Result<Engine, StartError> {
     })
 }
 
-fn engine_config(runs: u32) -> EngineConfig {
+/// Makes the engine that compiles. It has no pool, since it never instantiates anything.
+pub(super) fn compiling() -> wasmtime::Result<Engine> {
+    let mut config = tunables();
+    // Winch had four advisories in 2026, one an escape, and does not support epochs.
+    config.strategy(Strategy::Cranelift);
+    Engine::new(&config)
+}
+
+/// What both engines must have in common, so that one takes the code of the other one.
+fn tunables() -> EngineConfig {
     let mut config = EngineConfig::new();
     config
-        // Winch had four advisories in 2026, one an escape, and does not support epochs.
-        .strategy(Strategy::Cranelift)
-        .allocation_strategy(InstanceAllocationStrategy::Pooling(pool(runs)))
         .memory_reservation(MEMORY_RESERVATION)
         .memory_guard_size(MEMORY_GUARD)
         .guard_before_linear_memory(true)
@@ -110,8 +129,8 @@ fn engine_config(runs: u32) -> EngineConfig {
         .wasm_stack_switching(false)
         // Else an environment variable would make us parse the guest's debug information.
         .wasm_backtrace_details(WasmBacktraceDetails::Disable)
-        // Registering unwind information takes quadratic time over many modules.
-        .native_unwind_info(false);
+        // Registering unwind information takes quadratic time over many modules. Windows does not work without.
+        .native_unwind_info(os::platform() == Platform::Windows);
     config
 }
 
@@ -145,5 +164,20 @@ fn operator_cost() -> OperatorCost {
     OperatorCost {
         variable: VariableOperatorCost { memory_grow_per_page: 100, ..VariableOperatorCost::new() },
         ..OperatorCost::new()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use wasmtime::component::Component;
+
+    #[test]
+    fn the_engine_that_executes_has_no_compiler() {
+        let engine = serving(1).unwrap();
+        let component = b"\0asm\x0d\0\x01\0";
+        assert!(compiling().unwrap().precompile_component(component).is_ok());
+        let error = Component::from_binary(&engine, component).err().unwrap();
+        assert!(format!("{error:#}").contains("not configured with a compiler"), "{error:#}");
     }
 }

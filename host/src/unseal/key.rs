@@ -4,13 +4,14 @@ use std::fmt;
 use std::sync::Arc;
 
 use aws_lc_rs::encoding::{AsDer, Pkcs8V1Der, PublicKeyX509Der};
+use aws_lc_rs::hkdf;
 use aws_lc_rs::rsa::{
     KeyPair, OAEP_SHA1_MGF1SHA1, OaepPrivateDecryptingKey, OaepPublicEncryptingKey,
     PrivateDecryptingKey, PublicEncryptingKey,
 };
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
-use secrecy::{ExposeSecret, SecretString};
+use secrecy::{ExposeSecret, SecretBox, SecretString};
 use zeroize::{Zeroize as _, Zeroizing};
 
 use super::envelope::{self, Envelope, KEY_BYTES};
@@ -23,12 +24,16 @@ const MAX_PEM_BYTES: usize = 64 * 1024;
 const RSA_ENCRYPTION_OID: &[u8] =
     &[0x06, 0x09, 0x2a, 0x86, 0x48, 0x86, 0xf7, 0x0d, 0x01, 0x01, 0x01];
 
+/// Keeps our subkeys apart from those that another program may derive from the same key.
+const SUBKEY_SALT: &[u8] = b"blockhouse subkeys";
+
 /// The runner's private key: opens what meshStack sealed to the runner's certificate.
 ///
 /// Cheap to share behind an `Arc`; all methods take `&self`. `Debug` shows the size only.
 pub struct PrivateKey {
     opener: OaepPrivateDecryptingKey,
     public: Arc<PublicKey>,
+    subkeys: hkdf::Prk,
 }
 
 /// The public half of a [`PrivateKey`] or of a certificate: seals values that only the private key can open.
@@ -132,14 +137,28 @@ impl PrivateKey {
             _ => return Err(PrivateKeyError::Unknown),
         };
         let public = PublicKey::new(key.public_key()).map_err(|_| PrivateKeyError::Damaged)?;
+        // Written anew, so that a key has the same subkeys whatever format its file has.
+        let der: Pkcs8V1Der<'_> = key.as_der().map_err(|_| PrivateKeyError::Damaged)?;
+        let subkeys = hkdf::Salt::new(hkdf::HKDF_SHA256, SUBKEY_SALT).extract(der.as_ref());
         let opener = OaepPrivateDecryptingKey::new(key).map_err(|_| PrivateKeyError::Damaged)?;
-        Ok(Self { opener, public: Arc::new(public) })
+        Ok(Self { opener, public: Arc::new(public), subkeys })
     }
 
     /// The public half, for sealing values to ourselves.
     #[must_use]
     pub fn public(&self) -> &Arc<PublicKey> {
         &self.public
+    }
+
+    /// A key of its own for another purpose than unsealing, named by `label`: the same for the same private key, and of no
+    /// use to find the private key or the subkey of another label. `None` if the cryptography refuses, which it does not.
+    #[must_use]
+    pub fn subkey(&self, label: &str) -> Option<SecretBox<[u8; 32]>> {
+        let info = [label.as_bytes()];
+        let subkey = self.subkeys.expand(&info, hkdf::HKDF_SHA256).ok()?;
+        let mut bytes = Zeroizing::new([0; 32]);
+        subkey.fill(bytes.as_mut_slice()).ok()?;
+        Some(SecretBox::init_with_mut(|secret: &mut [u8; 32]| *secret = *bytes))
     }
 
     /// Opens a value as meshStack sends it: base64 text. The empty text is not encrypted and stays empty.

@@ -25,6 +25,8 @@ fn least_configuration_gets_all_defaults() {
     assert_eq!(config.poll.interval, Duration::from_secs(10));
     assert_eq!(config.runs.wall_time, None);
     assert!(config.rules.ceiling.is_none());
+    assert_eq!((config.components.compile_memory_mib, config.components.cache_mib), (2048, 1024));
+    assert_eq!(config.components.compile_timeout, minutes(1));
     assert_eq!(config.state.directory, PathBuf::from("/var/lib/blockhouse"));
     assert_eq!(config.admin.address.unwrap().to_string(), "127.0.0.1:8100");
     assert_eq!(config.log.format, log::Format::Auto);
@@ -251,6 +253,7 @@ fn every_setting_of_ours_is_taken() {
     let config = Setup::least_and(
         "runs: {concurrency: 3, drainTimeout: 1h, abortGrace: 1m 5s, wallTime: 2m}\n\
          poll: {interval: 100ms}\n\
+         components: {compileMemoryMib: 512, compileTimeout: 2m, cacheMib: 0}\n\
          state: {directory: /state}\nworkingDir: /elsewhere\n\
          admin: {address: 'off'}\n\
          log: {format: json, level: 'info,blockhouse=debug'}\n\
@@ -263,6 +266,8 @@ fn every_setting_of_ours_is_taken() {
     assert_eq!(config.runs.abort_grace, Duration::from_secs(65));
     assert_eq!(config.poll.interval, Duration::from_millis(100));
     assert_eq!(config.runs.wall_time, Some(minutes(2)));
+    assert_eq!((config.components.compile_memory_mib, config.components.cache_mib), (512, 0));
+    assert_eq!(config.components.compile_timeout, minutes(2));
     assert_eq!(config.state.directory, PathBuf::from("/state"));
     assert_eq!(config.admin.address, None);
     assert_eq!(

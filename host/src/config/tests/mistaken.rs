@@ -121,6 +121,7 @@ fn unknown_keys_are_mistakes_in_every_section() {
         ("", "runnerUUID", "`runnerUuid`"),
         ("runs", "concurency", "`concurrency`"),
         ("poll", "intervall", "`interval`"),
+        ("components", "compileMemory", "`compileMemoryMib`"),
         ("state", "dirctory", "`directory`"),
         ("admin", "adress", "`address`"),
         ("log", "levl", "`level`"),
@@ -166,6 +167,14 @@ fn values_of_a_wrong_form_are_mistakes() {
         ("timeoutMins: 0\n", "timeoutMins: must be from 1s to 7days"),
         ("pollingIntervalSeconds: 0\n", "pollingIntervalSeconds: must be from 100ms to 1h"),
         ("poll: {interval: 99ms}\n", "poll.interval: must be from 100ms to 1h"),
+        (
+            "components: {compileMemoryMib: 255}\n",
+            "components.compileMemoryMib: must be from 256 to 65536 (MiB)",
+        ),
+        (
+            "components: {compileTimeout: 500ms}\n",
+            "components.compileTimeout: must be from 1s to 1h",
+        ),
         ("runs: {concurrency: 10001}\n", "runs.concurrency: must be from 1 to 10000 (runs)"),
         ("runs: {concurrency: -1}\n", "runs.concurrency: must be a positive whole number (runs)"),
         ("admin: {address: localhost}\n", "admin.address: must be an IP address with a port"),

@@ -117,6 +117,7 @@ fn shown_configuration_can_be_loaded_again() {
                 runs,
                 poll,
                 rules,
+                components,
                 state,
                 admin,
                 log,
@@ -124,7 +125,7 @@ fn shown_configuration_can_be_loaded_again() {
                 terraform,
                 origins: _,
             } = config;
-            format!("{mode:?} {http:?} {runs:?} {poll:?} {rules:?} {state:?} {admin:?} {log:?} {registration:?} {terraform:?}")
+            format!("{mode:?} {http:?} {runs:?} {poll:?} {rules:?} {components:?} {state:?} {admin:?} {log:?} {registration:?} {terraform:?}")
                 .replace("%3Credacted%3E", "<redacted>")
         };
         assert_eq!(comparable(&loaded), comparable(&config));

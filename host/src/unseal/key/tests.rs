@@ -270,3 +270,15 @@ fn errors_never_quote_the_key() {
     assert!(!format!("{error} {error:?}").contains("MARKER"));
     assert_eq!(format!("{:?}", *KEY).matches(char::is_numeric).count(), 4);
 }
+
+#[test]
+fn a_subkey_depends_on_the_key_and_the_label_and_not_on_the_format_of_the_file() {
+    let subkey = |key: &PrivateKey, label| *key.subkey(label).unwrap().expose_secret();
+    assert_eq!(subkey(&KEY, "one"), subkey(&read(PKCS1).unwrap(), "one"));
+    assert_ne!(subkey(&KEY, "one"), subkey(&KEY, "two"));
+    let pair = KeyPair::generate(aws_lc_rs::rsa::KeySize::Rsa2048).unwrap();
+    let der: Pkcs8V1Der<'_> = pair.as_der().unwrap();
+    let other = read(&pem::encode(&pem::Pem::new("PRIVATE KEY", der.as_ref()))).unwrap();
+    assert_ne!(subkey(&KEY, "one"), subkey(&other, "one"));
+    assert!(format!("{:?}", KEY.subkey("one")).contains("REDACTED"));
+}
