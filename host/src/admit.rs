@@ -33,7 +33,7 @@ pub struct AdmittedRun {
 ///
 /// # Errors
 /// The outcome of a run that can't be executed.
-pub fn admit(claim: &Claim, routes: &[Arc<Route>]) -> Result<AdmittedRun, Outcome> {
+pub fn admit(claim: Claim, routes: &[Arc<Route>]) -> Result<AdmittedRun, Outcome> {
     let run = claim.run().map_err(|error| {
         let message = format!(
             "The runner does not understand this run: {error}. This runner may be too old for the \

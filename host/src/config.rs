@@ -144,6 +144,8 @@ pub struct Context<'a> {
     pub policies: &'a [EmbeddedPolicy<'a>],
     /// Says what is wrong with the PEM text of a private key. Must not quote it.
     pub check_private_key: &'a dyn Fn(&SecretString) -> Result<(), String>,
+    /// Bytes of memory that this process may use; `None` if nobody knows.
+    pub memory: Option<u64>,
     /// Where defaults for paths come from.
     pub platform: Platform,
 }
@@ -202,9 +204,13 @@ impl Config {
         let crypto = reader.subsection(&root, "crypto", key::CRYPTO_KEYS);
         let mode = read_mode(reader, context, &root, &crypto);
         let http = http::Http::read(reader, &root);
-        let runs = runs::Runs::read(reader, &root);
         let poll = runs::Poll::read(reader, &root);
-        let rules = rules::Rules::read(reader, &root, context, &runs);
+        let runs_section = runs::section(reader, &root);
+        let wall_time = runs::wall_time(reader, &root, &runs_section);
+        let rules = rules::Rules::read(reader, &root, context, wall_time);
+        let machine =
+            runs::Machine { memory: context.memory, largest_run_mib: rules.largest_run_mib() };
+        let runs = runs::Runs::read(reader, &root, &runs_section, machine, wall_time);
         let components = components::Components::read(reader, &root);
         let state = state::State::read(reader, &root, context.platform);
         let admin = admin::Admin::read(reader, &root);
@@ -347,6 +353,7 @@ impl fmt::Debug for Context<'_> {
         f.debug_struct("Context")
             .field("embedded", &self.embedded)
             .field("policies", &self.policies)
+            .field("memory", &self.memory)
             .field("platform", &self.platform)
             .finish_non_exhaustive()
     }

@@ -26,6 +26,7 @@ use crate::report::{self, Delivery, Reporter};
 use crate::run::RunId;
 use crate::sandbox::Sandbox;
 use crate::shutdown::Shutdown;
+use crate::slots::{self, Slots};
 use crate::telemetry::chain;
 use crate::unseal::PrivateKey;
 use blockhouse_policy::Limits;
@@ -39,7 +40,6 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 use tokio::runtime::{Builder, Handle, Runtime};
-use tokio::sync::Semaphore;
 use tokio_util::task::TaskTracker;
 use tracing::Instrument as _;
 
@@ -66,8 +66,8 @@ pub struct Config {
     pub state_directory: PathBuf,
     /// Where to serve health, if anywhere.
     pub admin: Option<SocketAddr>,
-    /// Concurrent runs.
-    pub concurrency: u32,
+    /// What all runs share.
+    pub slots: slots::Config,
     /// How long a drain waits before the remaining runs are aborted.
     pub drain_timeout: Duration,
     /// How long a component that watches for aborts may take to clean up.
@@ -125,7 +125,8 @@ struct Core {
     registration: Option<RunnerRegistration>,
     journal: Journal,
     pipeline: Pipeline,
-    slots: Arc<Semaphore>,
+    room: slots::Config,
+    slots: Slots,
     poll: poll::Config,
     report: report::Config,
     drain_timeout: Duration,
@@ -173,7 +174,9 @@ impl Daemon {
             }
             None => None,
         };
+        let slots = Slots::new(config.slots);
         let pipeline = Pipeline {
+            slots: slots.clone(),
             sandbox,
             routes,
             protection: Protection::Sealed(Arc::new(config.private_key)),
@@ -187,7 +190,8 @@ impl Daemon {
             registration: config.registration,
             journal,
             pipeline,
-            slots: Arc::new(Semaphore::new(config.concurrency as usize)),
+            room: config.slots,
+            slots,
             poll: config.poll,
             report: config.report,
             drain_timeout: config.drain_timeout,
@@ -212,7 +216,8 @@ impl Daemon {
         let Self { control, work, admin, left_over, core } = self;
         tracing::info!(
             version = env!("CARGO_PKG_VERSION"),
-            concurrency = core.slots.available_permits(),
+            concurrency = core.room.slots,
+            memory_mib = core.room.memory >> 20,
             poll_interval = ?core.poll.interval,
             admin = admin.as_ref().map(|admin| tracing::field::display(admin.address())),
             left_over_runs = left_over.len(),
@@ -296,7 +301,7 @@ impl Core {
     }
 
     async fn carry_out(self: &Arc<Self>, claimed: ClaimedRun) {
-        let ClaimedRun { claim, slot } = claimed;
+        let ClaimedRun { claim, mut slot } = claimed;
         tracing::info!("run claimed");
         let client = match self.client.run_client(&claim) {
             Ok(client) => client,
@@ -307,7 +312,7 @@ impl Core {
         };
         let journal = self.journal(&claim).await;
         let kept = journal.as_ref().ok().cloned().flatten();
-        let delivery = self.pipeline.carry_out(&claim, client.clone(), journal).await;
+        let delivery = self.pipeline.carry_out(claim, &mut slot, client.clone(), journal).await;
         // Held to here: while final statuses can't be delivered, no more runs are claimed.
         drop(slot);
         self.settle(client, kept, delivery).await;
@@ -357,7 +362,8 @@ impl Core {
     /// Lets the runs finish; after a while, or when told so, aborts them.
     async fn drain(&self) {
         self.tasks.close();
-        tracing::info!(runs = self.active().len(), "draining: no more runs are claimed");
+        let (runs, waiting) = (self.active().len(), self.slots.waiting());
+        tracing::info!(runs, waiting, "draining: no more runs are claimed");
         tokio::select! {
             () = self.tasks.wait() => return,
             () = self.shutdown.aborting() => {}

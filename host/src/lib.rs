@@ -9,11 +9,11 @@
 //!
 //! | layer | modules | may not import |
 //! |---|---|---|
-//! | L0 vocabulary | `digest`, `excerpt`, `outcome`, `run` → `redact` → `timeline` | `tokio`, `tokio_util`, `tracing` |
-//! | L1 mechanisms | `backoff`, `shutdown`, `telemetry` → `os` → `process` | `run`, `timeline`, `outcome` except `outcome::AbortReason` |
+//! | L0 vocabulary | `digest`, `excerpt`, `outcome`, `run` → `redact` → `timeline` | `tokio`, `tokio_util`, `tracing` |
+//! | L1 mechanisms | `backoff`, `shutdown`, `slots`, `telemetry` → `os` → `process` | `run`, `timeline`, `outcome` except `outcome::AbortReason` |
 //! | L2 outside | `keygen`, `meshstack`, `unseal` → `journal` | `wasmtime`, `wasmtime_wasi` |
 //! | L3 walls | `sandbox` ⇄ `capability` | `keygen`, `meshstack`, `journal`, `unseal` |
-//! | L4 way of a run | `poll` → `admit` → `prepare` → `execute` | `config`, `daemon` |
+//! | L4 way of a run | `poll` → `admit` → `share` → `prepare` → `execute` | `config`, `daemon` |
 //! | L4 sink | `report` | `config`, `daemon` |
 //! | L5 whole | `admin`, `config`, `embedded` → `daemon` | – |
 //! | L6 entry | `cli` → `main` | – |
@@ -23,7 +23,7 @@
 //! | `capability`, `sandbox` | `wasmtime`, `wasmtime_wasi` |
 //! | `meshstack` | `reqwest`, `hyper::client`, `hyper_util::client` |
 //! | `os`, `sandbox::native_code` | `unsafe` |
-//! | `os` | `libc`, `rustix`, `windows_service`, `windows_sys` |
+//! | `os` | `libc`, `rustix`, `sysinfo`, `windows_service`, `windows_sys` |
 //! | `os`, `cli::daemon` (tests aside) | `cfg(unix)`, `cfg(windows)`, `cfg(target_os)` |
 //! | `process` | `process::Command`, `tokio::process` |
 //!
@@ -32,7 +32,8 @@
 //! * **L0** is plain data. Secrets in it are `secrecy`'s types, and tests that need a clock pause tokio's, so that there is
 //!   neither a module for secrets nor one for time. `timeline` is what a run has told so far, `excerpt` what is kept of long text;
 //!   `redact` is here because no text gets into a timeline past it.
-//! * **L1** knows no runs; `shutdown` hands out the reason of an abort. `process` is the only one that
+//! * **L1** knows no runs; `shutdown` hands out the reason of an abort, and to `slots` a run is a number, a name to share by and
+//!   bytes: both `poll`, which takes a slot, and `share`, which makes a place of it, stand on it. `process` is the only one that
 //!   starts programs, so that each is supervised; `sandbox` has components compiled by it.
 //! * **L2** ends where a document, a secret or a journal is readable. `journal` keeps the bodies that `meshstack` still has to be
 //!   sent, and `keygen` makes what `unseal` opens.
@@ -67,7 +68,9 @@ pub mod redact;
 pub mod report;
 pub mod run;
 pub mod sandbox;
+pub mod share;
 pub mod shutdown;
+pub mod slots;
 pub mod telemetry;
 pub mod timeline;
 pub mod unseal;

@@ -1,5 +1,7 @@
 //! All that differs between operating systems, one file each; the rest of the code has no `cfg(unix)`.
 
+use sysinfo::{MemoryRefreshKind, ProcessRefreshKind, ProcessesToUpdate, System};
+
 /// The kind of operating system, for defaults of paths.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Platform {
@@ -32,6 +34,22 @@ mod job;
 #[path = "os/windows_service.rs"]
 pub mod service;
 
+/// How many bytes of memory this process may use: the machine's, or what its container or unit is given if that is less. `None` if
+/// the system does not say.
+#[must_use]
+pub fn memory() -> Option<u64> {
+    let mut system = System::new().ok()?;
+    system.refresh_memory_specifics(MemoryRefreshKind::nothing().with_ram());
+    let machine = system.total_memory();
+    let limit = sysinfo::get_current_pid().ok().and_then(|pid| {
+        let (only, kind) = (ProcessesToUpdate::Some(&[pid]), ProcessRefreshKind::nothing());
+        system.refresh_processes_specifics(only, false, kind);
+        Some(system.process(pid)?.cgroup_limits()?.total_memory)
+    });
+    let least = limit.map_or(machine, |limit| limit.min(machine));
+    (least > 0).then_some(least)
+}
+
 /// Names this machine among the replicas of a runner: visible ASCII, 1 to 64 characters.
 #[must_use]
 pub fn node_name() -> String {
@@ -39,4 +57,15 @@ pub fn node_name() -> String {
     let name: String =
         name.to_string_lossy().chars().filter(char::is_ascii_graphic).take(64).collect();
     if name.is_empty() { "node".to_owned() } else { name }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_system_says_how_much_memory_there_is() {
+        // At least what this test occupies.
+        assert!(memory().unwrap() > 1 << 20);
+    }
 }

@@ -264,7 +264,7 @@ impl Outcome {
                     .to_owned()
             }
             Self::Aborted(AbortReason::Shutdown) => {
-                "The runner was shut down while this run was executing. Please start the run again."
+                "The runner was shut down before this run had ended. Please start the run again."
                     .to_owned()
             }
             Self::Failed(Failure::Component { message, .. })

@@ -3,9 +3,8 @@
 use crate::backoff::{self, Backoff};
 use crate::meshstack::{Claim, Client};
 use crate::shutdown::Shutdown;
-use std::sync::Arc;
+use crate::slots::{Slot, Slots};
 use std::time::Duration;
-use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
 /// The longest wait after faults; what meshStack's own runners wait.
 const FAULT_WAIT_MAX: Duration = Duration::from_secs(60);
@@ -25,18 +24,19 @@ pub struct Config {
 pub struct ClaimedRun {
     /// The run's document.
     pub claim: Claim,
-    /// The place among the concurrent runs; free again when it is dropped.
-    pub slot: OwnedSemaphorePermit,
+    /// What it may be executed with; free again when it is dropped.
+    pub slot: Slot,
 }
 
 /// Claims runs until the daemon drains, and hands each to `start`.
 ///
-/// Nothing is claimed while `can_start` says no. A slot is taken before the claim: nobody else gets a run that we have claimed, so it must be able to start at once.
+/// Nothing is claimed while `can_start` says no. A slot is taken before the claim: nobody else gets a run that we have claimed, so it must
+/// be able to start at once, unless its tenant has its share already.
 /// A claim that is under way is never given up, since its answer may hold a run.
 pub async fn poll(
     config: Config,
     client: &Client,
-    slots: &Arc<Semaphore>,
+    slots: &Slots,
     shutdown: &Shutdown,
     can_start: impl AsyncFn() -> bool,
     mut start: impl FnMut(ClaimedRun),
@@ -55,10 +55,8 @@ pub async fn poll(
         let slot = tokio::select! {
             biased;
             () = shutdown.draining() => return,
-            slot = Arc::clone(slots).acquire_owned() => slot,
+            slot = slots.slot() => slot,
         };
-        // The semaphore is never closed.
-        let Ok(slot) = slot else { return };
         let wait = match client.claim().await {
             Ok(Some(claim)) => {
                 backoff.reset();

@@ -1,9 +1,11 @@
-//! The third stage: opens what was sealed, and sees to it that it stays hidden. Makes [`PreparedRun`]s.
+//! The fourth stage: opens what was sealed, and sees to it that it stays hidden. Makes [`PreparedRun`]s.
 
 use crate::admit::{AdmittedRun, Route};
 use crate::outcome::{Failure, Fault, Outcome};
 use crate::redact::{self, Redactor};
 use crate::run::{Json, OpenedInput, OpenedRun, Run, Value};
+use crate::share::SharedRun;
+use crate::slots::Place;
 use crate::telemetry::chain;
 use crate::unseal::PrivateKey;
 use secrecy::SecretString;
@@ -11,13 +13,15 @@ use std::sync::Arc;
 
 /// A run that only has to be executed.
 #[derive(Debug)]
-pub struct PreparedRun {
+pub struct PreparedRun<'a> {
     /// The run, its secrets opened.
     pub run: OpenedRun,
     /// Its route.
     pub route: Arc<Route>,
     /// Finds its secrets in what the component says.
     pub redactor: Arc<Redactor>,
+    /// Its leave to execute.
+    pub place: Place<'a>,
 }
 
 /// How the values of a run's document are protected.
@@ -34,10 +38,10 @@ pub enum Protection {
 /// # Errors
 /// The outcome of a run whose secrets can't be opened; the message names the value and what to do.
 pub async fn prepare(
-    admitted: AdmittedRun,
+    shared: SharedRun<'_>,
     protection: Protection,
-) -> Result<PreparedRun, Outcome> {
-    let AdmittedRun { run, route } = admitted;
+) -> Result<PreparedRun<'_>, Outcome> {
+    let SharedRun { admitted: AdmittedRun { run, route }, place } = shared;
     let has_secrets = has_secrets(&run);
     let open = move || {
         let run = open(run, &protection)?;
@@ -60,7 +64,7 @@ pub async fn prepare(
     for redact::Warning { key, omission } in warnings {
         tracing::warn!(key, reason = omission.reason(), "a secret is not redacted everywhere");
     }
-    Ok(PreparedRun { run, route, redactor: Arc::new(redactor) })
+    Ok(PreparedRun { run, route, redactor: Arc::new(redactor), place })
 }
 
 /// What finds the run's secrets, and those that it won't find.

@@ -216,6 +216,12 @@ impl Timeline {
         self.revision += 1;
     }
 
+    /// There is no summary any more; whoever was told the last one keeps it until there is another.
+    pub fn forget_summary(&mut self) {
+        self.summary = None;
+        self.revision += 1;
+    }
+
     /// The step is being worked on.
     ///
     /// # Errors

@@ -107,6 +107,19 @@ async fn a_component_file_of_another_digest_is_refused() {
     assert!(text.contains(&digest) && text.contains("HELLO.wasm"), "{text}");
 }
 
+#[tokio::test]
+async fn a_route_whose_runs_could_never_have_their_memory_is_an_error_at_start() {
+    let emulator = emulator().await;
+    let directory = tempfile::tempdir().unwrap();
+    Process::configure(directory.path(), &emulator, &[], "runs: {memoryMib: 50}\n").unwrap();
+    let output = run(directory.path(), &["daemon"]);
+    assert_eq!(output.status.code(), Some(1));
+    let text = stderr(&output);
+    for part in ["route `routes[0]`", "memory_mib", "64 MiB", "runs.memoryMib", "50 MiB"] {
+        assert!(text.contains(part), "`{part}` is not in: {text}");
+    }
+}
+
 /// The address space for all runs is reserved at start; a process that may not have it says so before it claims anything.
 #[cfg(target_os = "linux")]
 #[tokio::test]

@@ -19,6 +19,7 @@ mod manual;
 mod policies;
 mod probes;
 mod secrets;
+mod shares;
 mod stopping;
 
 use blockhouse_emulator::{Emulator, RunState, RunView, Status};

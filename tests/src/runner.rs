@@ -8,6 +8,7 @@ use blockhouse::daemon::{self, Daemon, Stopped};
 use blockhouse::meshstack::{self, Credentials, HttpConfig, Retry, RunnerIdentity};
 use blockhouse::sandbox::{self, Sandbox};
 use blockhouse::shutdown::Shutdown;
+use blockhouse::slots;
 use blockhouse::unseal::PrivateKey;
 use blockhouse::{poll, report};
 use blockhouse_emulator::Emulator;
@@ -34,6 +35,8 @@ pub struct Component {
 pub struct RunnerBuilder {
     components: Vec<Component>,
     concurrency: u32,
+    memory: u64,
+    waiting: usize,
     credentials: Credentials,
     state_directory: Option<PathBuf>,
     abort_grace: Duration,
@@ -95,6 +98,8 @@ impl Default for RunnerBuilder {
         Self {
             components: vec![Component::new("MANUAL", blockhouse_artifacts::MANUAL)],
             concurrency: 8,
+            memory: u64::MAX,
+            waiting: 1000,
             credentials: Credentials::ApiKey {
                 client_id: id.to_owned(),
                 client_secret: SecretString::from(secret),
@@ -128,6 +133,20 @@ impl RunnerBuilder {
     #[must_use]
     pub fn concurrency(mut self, concurrency: u32) -> Self {
         self.concurrency = concurrency;
+        self
+    }
+
+    /// Bytes of memory that all runs together may reserve.
+    #[must_use]
+    pub fn memory(mut self, bytes: u64) -> Self {
+        self.memory = bytes;
+        self
+    }
+
+    /// Runs that may wait.
+    #[must_use]
+    pub fn waiting(mut self, runs: usize) -> Self {
+        self.waiting = runs;
         self
     }
 
@@ -213,7 +232,11 @@ impl RunnerBuilder {
             report: self.report,
             state_directory,
             admin: Some(SocketAddr::from(([127, 0, 0, 1], 0))),
-            concurrency: self.concurrency,
+            slots: slots::Config {
+                slots: usize::try_from(self.concurrency)?,
+                memory: self.memory,
+                waiting: self.waiting,
+            },
             drain_timeout: self.drain_timeout,
             abort_grace: self.abort_grace,
             limits: test_limits(),

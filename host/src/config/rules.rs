@@ -1,12 +1,14 @@
 //! `ceiling` and `routes` together: which component executes which runs, and what it may do.
 
+use std::time::Duration;
+
 use blockhouse_policy::Limits;
 
 use super::mistake::{Mistakes, Place, Warning, shown};
 use super::policies::{Policies, Sourced};
 use super::reader::{Reader, Section};
 use super::routes::{self, Route, Shared};
-use super::runs::Runs;
+use super::runs;
 use super::show::Show;
 use super::{Context, KEYS, Sources, chosen_file, read_file};
 
@@ -32,8 +34,9 @@ impl Rules {
         let mut reader = Reader::new(sources.env, sources.directory, file.clone());
         let root = file.as_ref().and_then(|path| read_file(&mut reader, sources, path));
         let root = reader.section("", root.as_ref(), KEYS);
-        let runs = Runs::read(&mut reader, &root);
-        let rules = Self::read(&mut reader, &root, context, &runs);
+        let runs = runs::section(&mut reader, &root);
+        let wall_time = runs::wall_time(&mut reader, &root, &runs);
+        let rules = Self::read(&mut reader, &root, context, wall_time);
         match Mistakes::new(reader.mistakes) {
             Some(mistakes) => Err(mistakes),
             None => Ok((rules, reader.warnings)),
@@ -44,12 +47,10 @@ impl Rules {
         reader: &mut Reader<'_>,
         root: &Section<'_>,
         context: &Context<'_>,
-        runs: &Runs,
+        wall_time: Option<Duration>,
     ) -> Self {
-        let mut limits = Limits::default();
-        if let Some(wall_time) = runs.wall_time {
-            limits.wall_time = wall_time;
-        }
+        let defaults = Limits::default();
+        let limits = Limits { wall_time: wall_time.unwrap_or(defaults.wall_time), ..defaults };
         let mut policies = Policies::new(context.policies);
         let ceiling = policies.ceiling(reader, root);
         let mut shared = Shared { embedded: context.embedded, policies, ceiling, limits };
@@ -58,6 +59,13 @@ impl Rules {
             warn_of_excess(reader, route);
         }
         Self { ceiling: shared.ceiling, routes }
+    }
+
+    /// The most that a run of any route may have, in MiB.
+    pub(super) fn largest_run_mib(&self) -> u64 {
+        let bytes = self.routes.iter().map(|route| route.grants.limits().memory_bytes).max();
+        let bytes = bytes.unwrap_or_else(|| Limits::default().memory_bytes);
+        u64::try_from(bytes.div_ceil(1 << 20)).unwrap_or(u64::MAX)
     }
 
     pub(super) fn show(&self, out: &mut Show<'_>) {

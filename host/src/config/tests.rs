@@ -93,6 +93,7 @@ impl Setup {
                     let bad = key.expose_secret().contains("BAD");
                     if bad { Err("is not a private key".to_owned()) } else { Ok(()) }
                 },
+                memory: Some(10 << 30),
                 platform: self.platform,
             },
         )

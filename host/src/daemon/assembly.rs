@@ -13,6 +13,7 @@ use crate::meshstack::{self, HttpConfig, RunnerIdentity};
 use crate::report;
 use crate::sandbox::{self, CacheConfig, Compiler, Component, LoadError, NotPermitted, Sandbox};
 use crate::shutdown::Shutdown;
+use crate::slots;
 use crate::unseal::{PrivateKey, PrivateKeyError, PublicKey};
 use crate::{os, poll};
 use blockhouse_policy::Limits;
@@ -28,6 +29,7 @@ const CACHE_LABEL: &str = "cache of compiled components 1";
 
 /// The folder in the state directory that the cache is in.
 const CACHE_FOLDER: &str = "components";
+const MIB: u64 = 1 << 20;
 
 /// Anything that keeps a configuration from being put to work.
 #[derive(Debug, thiserror::Error)]
@@ -47,7 +49,7 @@ pub enum AssemblyError {
     /// The proxy's address is broken.
     #[error("failed to use `http.proxy`")]
     Proxy(#[from] url::ParseError),
-    /// A route's component can't be used.
+    /// A route can't be used.
     #[error("failed to set up route `{route}`")]
     Route {
         /// The route's name.
@@ -67,7 +69,7 @@ pub enum AssemblyError {
     Start(#[from] StartError),
 }
 
-/// Why a route's component can't be used.
+/// Why a route can't be used.
 #[derive(Debug, thiserror::Error)]
 pub enum RouteError {
     /// It is no component that could run here.
@@ -86,6 +88,16 @@ pub enum RouteError {
         path: PathBuf,
         /// What it has.
         actual: Digest,
+    },
+    /// Its runs would need more memory than there is for all.
+    #[error(
+        "its policy's `memory_mib` ({limit} MiB) is more than all runs together may have: `runs.memoryMib` ({all} MiB)"
+    )]
+    Memory {
+        /// What one of them reserves, in MiB.
+        limit: u64,
+        /// What there is, in MiB.
+        all: u64,
     },
     /// The file can't be read.
     #[error("failed to read `{}`", path.display())]
@@ -132,6 +144,7 @@ fn with_sources<T>(file: Option<PathBuf>, load: fn(&Sources<'_>, &Context<'_>) -
             embedded: &components,
             policies: &policies,
             check_private_key: &check,
+            memory: os::memory(),
             platform: os::platform(),
         },
     )
@@ -143,6 +156,7 @@ fn with_sources<T>(file: Option<PathBuf>, load: fn(&Sources<'_>, &Context<'_>) -
 /// [`AssemblyError`]; nothing has been claimed or reported then.
 pub fn assemble(config: Config, shutdown: Shutdown) -> Result<Assembled, AssemblyError> {
     let http = http_config(&config.http)?;
+    let memory = config.runs.memory_mib.saturating_mul(MIB);
     let report = report::Config::default();
     let limits = Limits::default();
     match config.mode {
@@ -151,7 +165,7 @@ pub fn assemble(config: Config, shutdown: Shutdown) -> Result<Assembled, Assembl
             let max_runs = u32::try_from(config.runs.concurrency).unwrap_or(sandbox::RUNS_MAX);
             let cache = cache(&config.components, &config.state.directory, &private_key);
             let sandbox = sandbox(max_runs, &config.components, cache)?;
-            let routes = load_routes(&sandbox, &config.rules.routes)?;
+            let routes = load_routes(&sandbox, &config.rules.routes, memory)?;
             let registration = registration(config.registration, &private_key)?;
             let daemon = super::Config {
                 meshstack: meshstack::Config {
@@ -166,7 +180,11 @@ pub fn assemble(config: Config, shutdown: Shutdown) -> Result<Assembled, Assembl
                 report,
                 state_directory: config.state.directory,
                 admin: config.admin.address,
-                concurrency: max_runs,
+                slots: slots::Config {
+                    slots: usize::try_from(max_runs).unwrap_or(usize::MAX),
+                    memory,
+                    waiting: usize::try_from(config.runs.waiting).unwrap_or(usize::MAX),
+                },
                 drain_timeout: config.runs.drain_timeout,
                 abort_grace: config.runs.abort_grace,
                 limits,
@@ -177,7 +195,7 @@ pub fn assemble(config: Config, shutdown: Shutdown) -> Result<Assembled, Assembl
         Mode::SingleRun { run_file, runner_uuid, base_url } => {
             // Without a private key nothing could be trusted that lies on a disk.
             let sandbox = sandbox(1, &config.components, None)?;
-            let routes = load_routes(&sandbox, &config.rules.routes)?;
+            let routes = load_routes(&sandbox, &config.rules.routes, memory)?;
             let run = single_run::Config {
                 run_file,
                 runner: identity(runner_uuid),
@@ -242,11 +260,17 @@ fn bytes(mib: u64) -> u64 {
 fn load_routes(
     sandbox: &Sandbox,
     routes: &[config::routes::Route],
+    memory: u64,
 ) -> Result<Vec<Arc<Route>>, AssemblyError> {
     let mut loaded = HashMap::new();
     let routes = routes.iter().map(|route| {
         let fail = |kind| AssemblyError::Route { route: route.name.clone(), kind };
         let limits = route.grants.limits();
+        let limit = u64::try_from(limits.memory_bytes).unwrap_or(u64::MAX);
+        // SECURITY: e2e::a_route_whose_runs_could_never_have_their_memory_is_an_error_at_start
+        if limit > memory {
+            return Err(fail(RouteError::Memory { limit: limit / MIB, all: memory / MIB }));
+        }
         let bytes = component_bytes(&route.component).map_err(fail)?;
         let (size, allowed) = (bytes.len(), limits.component_bytes);
         if size > allowed {

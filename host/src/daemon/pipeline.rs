@@ -9,7 +9,9 @@ use crate::outcome::{AbortReason, Outcome, Usage};
 use crate::prepare::{Protection, prepare};
 use crate::report::{Delivery, Reporter};
 use crate::sandbox::Sandbox;
+use crate::share::share;
 use crate::shutdown::{Abort, Shutdown};
+use crate::slots::{Slot, Slots};
 use crate::timeline::Timeline;
 use blockhouse_policy::Limits;
 use std::convert::Infallible;
@@ -26,13 +28,16 @@ pub(super) struct Pipeline {
     pub(super) abort_grace: Duration,
     pub(super) limits: Limits,
     pub(super) shutdown: Shutdown,
+    pub(super) slots: Slots,
 }
 
 impl Pipeline {
-    /// Takes a claimed run to its end and reports it. Whatever happens, there is one final status.
+    /// Takes a claimed run to its end and reports it. Whatever happens, there is one final status. What the run holds is in
+    /// `slot` until that is settled, unless the run ended while it waited.
     pub(super) async fn carry_out(
         &self,
-        claim: &Claim,
+        claim: Claim,
+        slot: &mut Slot,
         client: RunClient,
         journal: Result<Option<RunJournal>, Outcome>,
     ) -> Delivery {
@@ -47,7 +52,7 @@ impl Pipeline {
         let work = async {
             match unfit {
                 Some(outcome) => (outcome, None),
-                None => self.work(claim, progress).await,
+                None => self.work(claim, slot, progress).await,
             }
         };
         let stop = async {
@@ -64,7 +69,12 @@ impl Pipeline {
     }
 
     /// The stages after the claim. A refusal or failure in any of them is the run's outcome.
-    async fn work(&self, claim: &Claim, progress: Arc<Progress>) -> (Outcome, Option<Usage>) {
+    async fn work(
+        &self,
+        claim: Claim,
+        slot: &mut Slot,
+        progress: Arc<Progress>,
+    ) -> (Outcome, Option<Usage>) {
         let admitted = match admit(claim, &self.routes) {
             Ok(admitted) => admitted,
             Err(outcome) => return (outcome, None),
@@ -79,7 +89,11 @@ impl Pipeline {
             "run admitted"
         );
         progress.change(|timeline| timeline.limit(admitted.route.grants.limits()));
-        let prepared = match prepare(admitted, self.protection.clone()).await {
+        let shared = match share(admitted, slot, &self.slots, &progress).await {
+            Ok(shared) => shared,
+            Err(outcome) => return (outcome, None),
+        };
+        let prepared = match prepare(shared, self.protection.clone()).await {
             Ok(prepared) => prepared,
             Err(outcome) => return (outcome, None),
         };

@@ -8,6 +8,7 @@ use crate::prepare::Protection;
 use crate::report::{self, Delivery, Reporter};
 use crate::sandbox::Sandbox;
 use crate::shutdown::Shutdown;
+use crate::slots::{self, Slots};
 use blockhouse_policy::Limits;
 use std::io;
 use std::path::PathBuf;
@@ -122,6 +123,8 @@ impl SingleRun {
             abort_grace: config.abort_grace,
             limits: config.limits,
             shutdown,
+            // The one run shares with nobody.
+            slots: Slots::new(slots::Config { slots: 1, memory: u64::MAX, waiting: 1 }),
         };
         Ok(Self { control, work, claim, client, pipeline, tasks })
     }
@@ -140,7 +143,10 @@ impl SingleRun {
                 shutdown.abort();
             });
             let patience = pipeline.abort_grace + LAST_REPORTS;
-            let run = async move { pipeline.carry_out(&claim, client, Ok(None)).await };
+            let run = async move {
+                let mut slot = pipeline.slots.slot().await;
+                pipeline.carry_out(claim, &mut slot, client, Ok(None)).await
+            };
             let run = work.spawn(run.instrument(span));
             let given_up = async {
                 aborting.aborting().await;

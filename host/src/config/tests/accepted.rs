@@ -22,6 +22,8 @@ fn least_configuration_gets_all_defaults() {
     assert_eq!(config.runs.concurrency, 16);
     assert_eq!(config.runs.drain_timeout, minutes(30));
     assert_eq!(config.runs.abort_grace, Duration::from_secs(10));
+    assert_eq!(config.runs.memory_mib, 8192);
+    assert_eq!(config.runs.waiting, 1000);
     assert_eq!(config.poll.interval, Duration::from_secs(10));
     assert_eq!(config.runs.wall_time, None);
     assert!(config.rules.ceiling.is_none());
@@ -251,7 +253,7 @@ fn single_run_needs_neither_api_nor_key() {
 fn every_setting_of_ours_is_taken() {
     let ca = certificate();
     let config = Setup::least_and(
-        "runs: {concurrency: 3, drainTimeout: 1h, abortGrace: 1m 5s, wallTime: 2m}\n\
+        "runs: {concurrency: 3, drainTimeout: 1h, abortGrace: 1m 5s, memoryMib: 77, waiting: 5, wallTime: 2m}\n\
          poll: {interval: 100ms}\n\
          components: {compileMemoryMib: 512, compileTimeout: 2m, cacheMib: 0}\n\
          state: {directory: /state}\nworkingDir: /elsewhere\n\
@@ -264,6 +266,8 @@ fn every_setting_of_ours_is_taken() {
     .config();
     assert_eq!((config.runs.concurrency, config.runs.drain_timeout), (3, minutes(60)));
     assert_eq!(config.runs.abort_grace, Duration::from_secs(65));
+    assert_eq!(config.runs.memory_mib, 77);
+    assert_eq!(config.runs.waiting, 5);
     assert_eq!(config.poll.interval, Duration::from_millis(100));
     assert_eq!(config.runs.wall_time, Some(minutes(2)));
     assert_eq!((config.components.compile_memory_mib, config.components.cache_mib), (512, 0));

@@ -177,6 +177,8 @@ fn values_of_a_wrong_form_are_mistakes() {
         ),
         ("runs: {concurrency: 10001}\n", "runs.concurrency: must be from 1 to 10000 (runs)"),
         ("runs: {concurrency: -1}\n", "runs.concurrency: must be a positive whole number (runs)"),
+        ("runs: {memoryMib: 0}\n", "runs.memoryMib: must be from 1 to 1073741824 (MiB)"),
+        ("runs: {waiting: 0}\n", "runs.waiting: must be from 1 to 10000 (runs)"),
         ("admin: {address: localhost}\n", "admin.address: must be an IP address with a port"),
         (
             "log: {format: jsn}\n",
