@@ -25,6 +25,7 @@ fn job(grants: &Arc<Grants>) -> Job {
     Job {
         run: OpenedRun { run: run(), inputs: Vec::new(), settings: Vec::new() },
         grants: Arc::clone(grants),
+        work: None,
         progress: Arc::new(Progress::new(Timeline::new(grants.limits()), Abort::default())),
         abort_grace: Duration::from_secs(10),
     }

@@ -3,6 +3,7 @@
 //! The files implement the interfaces' host side on the sandbox's per-run state. Denials and misuse that a component can live
 //! with are typed WIT errors; a limit that is hit ends the call with an error that the sandbox turns into an outcome.
 
+pub(crate) mod configuration;
 pub(crate) mod progress;
 pub(crate) mod types;
 

@@ -24,6 +24,7 @@ use crate::poll::{self, ClaimedRun, poll};
 use crate::prepare::Protection;
 use crate::report::{self, Delivery, Reporter};
 use crate::run::RunId;
+use crate::rundir::RunDirectories;
 use crate::sandbox::Sandbox;
 use crate::shutdown::Shutdown;
 use crate::slots::{self, Slots};
@@ -155,6 +156,8 @@ impl Daemon {
         for error in &found.unreadable {
             tracing::error!(error = %chain(error), "a part of the journal is unreadable and left as it is");
         }
+        // After the journal, which holds the lock.
+        let directories = RunDirectories::open(&config.state_directory);
         let control = Builder::new_current_thread().enable_all().build();
         let control = control.map_err(StartError::Runtime)?;
         let work = Builder::new_multi_thread().enable_all().thread_name("work").build();
@@ -178,6 +181,7 @@ impl Daemon {
         let pipeline = Pipeline {
             slots: slots.clone(),
             sandbox,
+            directories,
             routes,
             protection: Protection::Sealed(Arc::new(config.private_key)),
             reporter: Reporter::new(config.report, control.handle().clone(), tasks.clone()),

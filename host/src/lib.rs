@@ -11,7 +11,7 @@
 //! |---|---|---|
 //! | L0 vocabulary | `digest`, `excerpt`, `outcome`, `run` → `redact` → `timeline` | `tokio`, `tokio_util`, `tracing` |
 //! | L1 mechanisms | `backoff`, `shutdown`, `slots`, `telemetry` → `os` → `process` | `run`, `timeline`, `outcome` except `outcome::AbortReason` |
-//! | L2 outside | `keygen`, `meshstack`, `unseal` → `journal` | `wasmtime`, `wasmtime_wasi` |
+//! | L2 outside | `keygen`, `meshstack`, `rundir`, `unseal` → `journal` | `wasmtime`, `wasmtime_wasi` |
 //! | L3 walls | `sandbox` ⇄ `capability` | `keygen`, `meshstack`, `journal`, `unseal` |
 //! | L4 way of a run | `poll` → `admit` → `share` → `prepare` → `execute` | `config`, `daemon` |
 //! | L4 sink | `report` | `config`, `daemon` |
@@ -36,7 +36,7 @@
 //!   bytes: both `poll`, which takes a slot, and `share`, which makes a place of it, stand on it. `process` is the only one that
 //!   starts programs, so that each is supervised; `sandbox` has components compiled by it.
 //! * **L2** ends where a document, a secret or a journal is readable. `journal` keeps the bodies that `meshstack` still has to be
-//!   sent, and `keygen` makes what `unseal` opens.
+//!   sent, `keygen` makes what `unseal` opens, and `rundir` makes and removes the directories that components may use.
 //! * **L3** can't reach our credentials, the private key or the journal, so that a component can't either. The two modules are one
 //!   wall: `capability` has an interface per file, `sandbox` the state that they work on. `sandbox::native_code` may be `unsafe`
 //!   in one place: whoever loads native code vouches for it, and that file holds all that it takes to.
@@ -67,6 +67,7 @@ pub mod process;
 pub mod redact;
 pub mod report;
 pub mod run;
+pub mod rundir;
 pub mod sandbox;
 pub mod share;
 pub mod shutdown;

@@ -22,8 +22,9 @@ mod system;
 mod system;
 
 pub use system::{
-    StopSignals, child_environment, create_private_directory, create_private_file,
-    limit_this_process, open_without_following, platform, set_mode, sync_directory,
+    StopSignals, child_environment, create_new_private_directory, create_private_directory,
+    create_private_file, limit_this_process, open_without_following, platform, set_mode,
+    sync_directory,
 };
 
 #[cfg(windows)]

@@ -14,6 +14,7 @@ mod compiler;
 mod component;
 mod ending;
 mod engine;
+mod files;
 mod fuel;
 mod limiter;
 mod linker;
@@ -36,6 +37,7 @@ pub(crate) use state::RunState;
 use crate::capability::Progress;
 use crate::outcome::{Outcome, Usage};
 use crate::run::OpenedRun;
+use crate::rundir::WorkDirectory;
 use blockhouse_policy::Grants;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -57,6 +59,8 @@ pub struct Job {
     pub run: OpenedRun,
     /// What the component may do.
     pub grants: Arc<Grants>,
+    /// What it sees as `/work`, if it may use files.
+    pub work: Option<WorkDirectory>,
     /// Where it reports to, and who may stop it.
     pub progress: Arc<Progress>,
     /// How long a component that watches for aborts may take to clean up.
@@ -96,7 +100,19 @@ impl Sandbox {
             }
             reason
         };
-        let mut store = self.store(&job);
+        let mut store = match self.store(&job) {
+            Ok(store) => store,
+            Err(error) => {
+                let usage = Usage {
+                    fuel_allowed: limits.fuel,
+                    memory_allowed: limits.memory_bytes,
+                    wall_time: started.elapsed(),
+                    wall_time_allowed: limits.wall_time,
+                    ..Usage::default()
+                };
+                return (ending::not_begun(&error), usage);
+            }
+        };
         let work = call(&mut store, component, job.run);
         let ended = tokio::select! {
             // A run that has ended has ended, whatever else happens at the same moment.
@@ -120,13 +136,14 @@ impl Sandbox {
         (outcome, usage)
     }
 
-    fn store(&self, job: &Job) -> Store<RunState> {
+    fn store(&self, job: &Job) -> wasmtime::Result<Store<RunState>> {
         let limits = job.grants.limits();
         let state = RunState::new(
             job.run.run.id.clone(),
             Arc::clone(&job.grants),
             Arc::clone(&job.progress),
-        );
+            job.work.as_ref(),
+        )?;
         let mut store = Store::new(&self.engine, state);
         store.limiter(|state| &mut state.limiter);
         store.set_hostcall_fuel(limits.host_call_bytes);
@@ -141,7 +158,7 @@ impl Sandbox {
             Ok(UpdateDeadline::Yield(1))
         });
         store.call_hook(fuel::charge);
-        store
+        Ok(store)
     }
 }
 

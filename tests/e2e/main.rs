@@ -13,6 +13,7 @@ mod components;
 mod containment;
 mod documents;
 mod faults;
+mod files;
 mod hello;
 mod load;
 mod manual;

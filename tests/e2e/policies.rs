@@ -99,7 +99,7 @@ fn a_component_is_inspected_without_being_run() {
     assert_eq!(output.status.code(), Some(0));
     let text = stdout(&output);
     let digest = blockhouse::digest::Digest::of(blockhouse_artifacts::HELLO).to_string();
-    for part in [digest.as_str(), "core modules", "execute", "[limits]", "wasi:filesystem/types"] {
+    for part in [digest.as_str(), "core modules", "execute", "[limits]", "more interfaces"] {
         assert!(text.contains(part), "`{part}` is not in: {text}");
     }
     // What it suggests is a policy.

@@ -11,9 +11,9 @@ async fn what_a_component_leaks_is_redacted_on_its_way_to_mesh_stack() {
     let emulator = emulator().await;
     let directory = tempfile::tempdir().unwrap();
     let leak = [("LEAK", blockhouse_artifacts::LEAK_SECRET)];
-    // The first line belongs to the route of the component.
-    let more = "    reveal: [token]\npoll: {interval: 100ms}\n";
-    Process::configure(directory.path(), &emulator, &leak, more).unwrap();
+    Process::configure(directory.path(), &emulator, &leak, "poll: {interval: 100ms}\n").unwrap();
+    let policy = "description = 'x'\n[[secrets.reveal]]\nreason = 'to see what it does with it'\nkeys = ['token']\n";
+    std::fs::write(directory.path().join("policy.toml"), policy).unwrap();
     let program = Path::new(env!("CARGO_BIN_EXE_blockhouse-under-test"));
     let mut process = Process::start(program, directory.path()).unwrap();
     let spec = RunSpec::manual()

@@ -15,7 +15,7 @@ const EMPTY_NAMES: &[&str] = &[
 ];
 
 /// Implements an interface of WASI, whose names are given.
-const NAMED_BY_WASI: &[&str] = &["host/src/sandbox/random.rs"];
+const NAMED_BY_WASI: &[&str] = &["host/src/sandbox/files.rs", "host/src/sandbox/random.rs"];
 
 /// Windows itself says "service".
 const NAMED_BY_WINDOWS: &[&str] = &["host/src/os.rs", "host/src/os/windows_service.rs"];

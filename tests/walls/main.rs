@@ -9,6 +9,8 @@ mod compile;
 #[cfg(test)]
 mod endings;
 #[cfg(test)]
+mod files;
+#[cfg(test)]
 mod fuel;
 #[cfg(test)]
 mod host_calls;
@@ -19,6 +21,9 @@ mod memory;
 #[cfg(test)]
 mod neighbours;
 #[cfg(test)]
+mod place;
+#[cfg(test)]
+mod quota;
 mod secrets;
 #[cfg(test)]
 mod surroundings;
@@ -32,8 +37,8 @@ mod trial;
 #[cfg(test)]
 mod every_guest_has_a_test {
     use crate::{
-        endings::*, fuel::*, host_calls::*, load::*, memory::*, neighbours::*, secrets::*,
-        surroundings::*, time::*, timeline::*,
+        endings::*, files::*, fuel::*, host_calls::*, load::*, memory::*, neighbours::*, quota::*,
+        secrets::*, surroundings::*, time::*, timeline::*,
     };
 
     macro_rules! has_a_test {

@@ -1,6 +1,7 @@
 //! What a component can see: its run, the time, random numbers. Neither the host nor, without a grant, a secret.
 
 use crate::trial::Trial;
+use blockhouse::run::Value;
 
 pub(crate) mod reads_environment {
     use super::*;
@@ -38,7 +39,7 @@ pub(crate) mod reveal_secret {
         let ended = trial.run().await.succeeded();
         let shown = format!("{ended:?}");
         assert!(!shown.contains("hunter2") && !shown.contains("[secret"), "{shown}");
-        let rule = "the route does not list `token` under `reveal`";
+        let rule = "policy `test` does not reveal the secret `token`";
         assert!(ended.told.contains(rule), "{}", ended.told);
     }
 
@@ -75,5 +76,51 @@ pub(crate) mod secret_to_output {
         assert_eq!(output.expose(), r#""hunter2""#);
         assert!(ended.output("bad").is_none());
         assert!(!format!("{ended:?}").contains("hunter2"), "{ended:?}");
+    }
+}
+
+pub(crate) mod read_configuration {
+    use super::*;
+    use blockhouse_artifacts::READ_CONFIGURATION;
+
+    #[tokio::test(flavor = "multi_thread")]
+    async fn the_values_of_the_policy_are_there_and_no_others() {
+        let policy = "[configuration]\nreason = 'x'\n\
+            values.region = \"eu\"\nvalues.endpoint = \"https://api.example.com\"\n";
+        let told = Trial::of(READ_CONFIGURATION).policy(policy).run().await.succeeded().told;
+        let expected = "\
+            reading: Ok(())\n\
+            all: [(\"endpoint\", \"https://api.example.com\"), (\"region\", \"eu\")]\n\
+            \"region\": Some(\"eu\")\n\
+            \"Region\": None\n\
+            \"regio\": None\n\
+            \"\": None\n\
+            \"PATH\": None\n";
+        assert_eq!(told, expected);
+    }
+
+    #[tokio::test(flavor = "multi_thread")]
+    async fn without_a_grant_there_are_no_values() {
+        let told = Trial::of(READ_CONFIGURATION).run().await.succeeded().told;
+        assert!(told.contains("all: []\n\"region\": None"), "{told}");
+    }
+}
+
+pub(crate) mod ask_for_configuration {
+    use super::*;
+    use blockhouse_artifacts::ASK_FOR_CONFIGURATION;
+
+    #[tokio::test(flavor = "multi_thread")]
+    async fn asking_for_configuration_uses_up_the_fuel() {
+        let text = "x".repeat(100_000);
+        let policy = format!("[configuration]\nreason = 'x'\nvalues.region = \"{text}\"\n");
+        for way in ["all", "one"] {
+            let trial = Trial::of(ASK_FOR_CONFIGURATION).policy(&policy);
+            let ended = trial.input("way", Value::Text(way.to_owned())).run().await;
+            assert_eq!(ended.code(), "limit.cpu");
+            let rounds = ended.told.lines().last().and_then(|line| line.parse().ok());
+            let rounds: u64 = rounds.unwrap_or_default();
+            assert!(rounds > 0 && rounds <= 1_000, "{way}: {rounds}");
+        }
     }
 }

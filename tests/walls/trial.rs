@@ -8,6 +8,7 @@ use blockhouse::run::{
     Behavior, Block, Definition, Implementation, InputKind, OpenedInput, OpenedRun, Run, RunId,
     Value,
 };
+use blockhouse::rundir::WorkDirectory;
 use blockhouse::sandbox::{Component, Config, Job, Sandbox};
 use blockhouse::shutdown::Abort;
 use blockhouse::timeline::{Output, StepReport, Timeline};
@@ -73,6 +74,7 @@ pub(crate) struct Trial {
     component: Component,
     limits: Limits,
     policy: String,
+    work: Option<WorkDirectory>,
     inputs: Vec<OpenedInput>,
     grace: Duration,
 }
@@ -86,11 +88,18 @@ impl Trial {
     pub(crate) fn in_sandbox(sandbox: &'static Sandbox, guest: &[u8]) -> Self {
         let limits = tight();
         let component = load(sandbox, guest, limits.component_bytes);
-        Self { sandbox, component, limits, policy: String::new(), inputs: Vec::new(), grace: HOUR }
+        let (policy, work, inputs) = (String::new(), None, Vec::new());
+        Self { sandbox, component, limits, policy, work, inputs, grace: HOUR }
     }
 
     pub(crate) fn with(mut self, change: impl FnOnce(&mut Limits)) -> Self {
         change(&mut self.limits);
+        self
+    }
+
+    /// What it sees as `/work`.
+    pub(crate) fn work(mut self, work: &WorkDirectory) -> Self {
+        self.work = Some(work.clone());
         self
     }
 
@@ -145,7 +154,7 @@ impl Trial {
     }
 
     fn prepare(self) -> (impl Future<Output = (Outcome, Usage)>, Prepared) {
-        let Self { sandbox, component, limits, policy, inputs, grace } = self;
+        let Self { sandbox, component, limits, policy, work, inputs, grace } = self;
         let policy = format!("description = 'For tests.'\n{policy}");
         let policy = Policy::parse("test.toml", &policy).unwrap_or_else(|error| panic!("{error}"));
         let abort = Abort::default();
@@ -156,6 +165,7 @@ impl Trial {
         let job = Job {
             run,
             grants: Arc::new(Grants::new(Arc::new(policy), None, &limits)),
+            work,
             progress: Arc::clone(&progress),
             abort_grace: grace,
         };

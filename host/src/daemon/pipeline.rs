@@ -8,6 +8,7 @@ use crate::meshstack::{Claim, RunClient};
 use crate::outcome::{AbortReason, Outcome, Usage};
 use crate::prepare::{Protection, prepare};
 use crate::report::{Delivery, Reporter};
+use crate::rundir::RunDirectories;
 use crate::sandbox::Sandbox;
 use crate::share::share;
 use crate::shutdown::{Abort, Shutdown};
@@ -22,6 +23,7 @@ use std::time::Duration;
 #[derive(Debug)]
 pub(super) struct Pipeline {
     pub(super) sandbox: Sandbox,
+    pub(super) directories: RunDirectories,
     pub(super) routes: Vec<Arc<Route>>,
     pub(super) protection: Protection,
     pub(super) reporter: Reporter,
@@ -99,7 +101,9 @@ impl Pipeline {
         };
         // SECURITY: e2e::secrets::what_a_component_leaks_is_redacted_on_its_way_to_mesh_stack
         progress.change(|timeline| timeline.redact_with(&prepared.redactor));
-        let (outcome, usage) = execute(prepared, &self.sandbox, progress, self.abort_grace).await;
+        let Self { sandbox, directories, abort_grace, .. } = self;
+        let (outcome, usage) =
+            execute(prepared, sandbox, directories, progress, *abort_grace).await;
         (outcome, Some(usage))
     }
 }

@@ -6,6 +6,7 @@ use crate::admit::Route;
 use crate::meshstack::{BuildError, Claim, DocumentError, HttpConfig, RunClient, RunnerIdentity};
 use crate::prepare::Protection;
 use crate::report::{self, Delivery, Reporter};
+use crate::rundir::RunDirectories;
 use crate::sandbox::Sandbox;
 use crate::shutdown::Shutdown;
 use crate::slots::{self, Slots};
@@ -117,6 +118,7 @@ impl SingleRun {
         let tasks = TaskTracker::new();
         let pipeline = Pipeline {
             sandbox,
+            directories: RunDirectories::temporary(),
             routes,
             protection: Protection::Opened,
             reporter: Reporter::new(config.report, control.handle().clone(), tasks.clone()),

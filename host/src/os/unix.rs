@@ -47,6 +47,14 @@ pub fn create_private_directory(path: &Path) -> io::Result<()> {
     DirBuilder::new().recursive(true).mode(0o700).create(path)
 }
 
+/// Creates a directory that only we can read; nothing of that name must exist, not even a symbolic link.
+///
+/// # Errors
+/// If it can't be created or exists.
+pub fn create_new_private_directory(path: &Path) -> io::Result<()> {
+    DirBuilder::new().mode(0o700).create(path)
+}
+
 /// Creates a file that only we can read; one of that name must not exist.
 ///
 /// # Errors

@@ -61,6 +61,14 @@ pub fn create_private_directory(path: &Path) -> io::Result<()> {
     std::fs::create_dir_all(path)
 }
 
+/// Creates a directory; nothing of that name must exist. It inherits its parent's access list.
+///
+/// # Errors
+/// If it can't be created or exists.
+pub fn create_new_private_directory(path: &Path) -> io::Result<()> {
+    std::fs::create_dir(path)
+}
+
 /// Creates a file; one of that name must not exist. It inherits its directory's access list.
 ///
 /// # Errors

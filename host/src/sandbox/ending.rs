@@ -136,6 +136,11 @@ fn of_limit(error: &wasmtime::Error, state: &RunState, usage: &Usage) -> Option<
     text.contains("store handle limit exceeded").then(handles)
 }
 
+/// The outcome of an execution that could not be begun.
+pub(super) fn not_begun(error: &wasmtime::Error) -> Outcome {
+    Outcome::Faulted(Fault { detail: clip(&format!("{error:#}"), DETAIL_MAX), retryable: true })
+}
+
 fn limit(limit: LimitName, used: u64, allowed: u64) -> Outcome {
     Outcome::Failed(Failure::Limit(LimitHit { limit, used, allowed }))
 }

@@ -31,7 +31,8 @@ pub(super) fn link(engine: &Engine) -> wasmtime::Result<Linked> {
     wasmtime_wasi::p2::add_to_linker_proxy_interfaces_async(l)?;
     super::random::link(l)?;
     random::insecure_seed::add_to_linker::<_, WasiRandom>(l, RunState::random)?;
-    // Toolchains import these even if the program does not use them. They are empty: no variable, no argument, no directory.
+    // Toolchains import these even if the program does not use them. They are empty: no variable, no argument, and
+    // no directory without a grant.
     cli::environment::add_to_linker::<_, WasiCli>(l, RunState::cli)?;
     cli::exit::add_to_linker::<_, WasiCli>(l, RunState::cli)?;
     cli::terminal_input::add_to_linker::<_, WasiCli>(l, RunState::cli)?;
@@ -40,7 +41,8 @@ pub(super) fn link(engine: &Engine) -> wasmtime::Result<Linked> {
     cli::terminal_stdin::add_to_linker::<_, WasiCli>(l, RunState::cli)?;
     cli::terminal_stdout::add_to_linker::<_, WasiCli>(l, RunState::cli)?;
     filesystem::preopens::add_to_linker::<_, WasiFilesystem>(l, RunState::filesystem)?;
-    filesystem::types::add_to_linker::<_, WasiFilesystem>(l, RunState::filesystem)?;
+    // Ours: wasmtime's knows no quota.
+    filesystem::types::add_to_linker::<_, HasSelf<_>>(l, |state| state)?;
     bindings::Implementation::add_to_linker::<_, HasSelf<_>>(l, |state| state)?;
     Ok(Linked(linker))
 }

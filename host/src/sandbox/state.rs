@@ -1,9 +1,11 @@
 //! What belongs to one run: the data of its store.
 
+use super::files::{self, Files};
 use super::limiter::MemoryLimiter;
 use super::stdio::Output;
 use crate::capability::Progress;
 use crate::run::RunId;
+use crate::rundir::WorkDirectory;
 use blockhouse_policy::Grants;
 use std::collections::HashSet;
 use std::sync::Arc;
@@ -19,6 +21,7 @@ pub(crate) struct RunState {
     pub(crate) grants: Arc<Grants>,
     pub(crate) progress: Arc<Progress>,
     pub(crate) table: ResourceTable,
+    pub(super) files: Files,
     pub(super) limiter: MemoryLimiter,
     /// Whether `execute` was called: what goes wrong from then on is the component's doing.
     pub(super) entered: bool,
@@ -30,30 +33,40 @@ pub(crate) struct RunState {
 }
 
 impl RunState {
-    pub(super) fn new(run_id: RunId, grants: Arc<Grants>, progress: Arc<Progress>) -> Self {
+    /// Fails if the directory that it is to see can't be opened.
+    pub(super) fn new(
+        run_id: RunId,
+        grants: Arc<Grants>,
+        progress: Arc<Progress>,
+        work: Option<&WorkDirectory>,
+    ) -> wasmtime::Result<Self> {
         let mut table = ResourceTable::new();
         table.set_max_capacity(grants.limits().handles);
-        // No environment, no arguments, no directory, no network: an empty context is what components get.
-        let wasi = WasiCtx::builder()
-            .stdout(Output::new(&progress))
+        // No environment, no arguments, no network, and no directory without a grant: an empty context is what components get.
+        let mut wasi = WasiCtx::builder();
+        wasi.stdout(Output::new(&progress))
             .stderr(Output::new(&progress))
             .allow_tcp(false)
             .allow_udp(false)
-            .max_random_size(RANDOM_BYTES_MAX)
-            .build();
+            .max_random_size(RANDOM_BYTES_MAX);
+        if let Some(work) = work {
+            files::preopen(&mut wasi, work)?;
+        }
+        let files = Files::new(run_id.clone(), work.map(WorkDirectory::permit));
         let limiter = MemoryLimiter::new(grants.limits());
-        Self {
+        Ok(Self {
             run_id,
             grants,
             progress,
             table,
+            files,
             limiter,
             entered: false,
             audited: HashSet::new(),
-            wasi,
+            wasi: wasi.build(),
             work: 0,
             preempted: false,
-        }
+        })
     }
 
     /// Counts work that a host function does beyond being called, in bytes; it is charged when the function returns.
@@ -71,7 +84,7 @@ impl RunState {
         if std::mem::take(&mut self.preempted) {
             return None;
         }
-        Some(std::mem::take(&mut self.work))
+        Some(std::mem::take(&mut self.work).saturating_add(self.files.take_work()))
     }
 }
 

@@ -14,8 +14,10 @@ pub mod bindings {
     });
 }
 
+pub mod files;
 pub mod raw;
 
+pub use bindings::blockhouse::block::configuration;
 pub use bindings::blockhouse::block::progress::{
     OutputValue, Step, StepDeclaration, StepError, aborted, declare, pause, summarize,
 };
