@@ -11,8 +11,11 @@ const FROM_WORKSPACE: &[&str] = &["edition", "license", "publish", "rust-version
 /// Folders of `tests` that aren't a suite, and aren't a package of their own.
 const NO_SUITES: &[&str] = &["benches", "bins", "fixtures", "src"];
 
+/// The packages of the workspace. The fuzz targets are none: a sanitizer builds them, and only `cargo fuzz` does.
 fn packages() -> impl Iterator<Item = (&'static File, Vec<Table>)> {
-    let manifests = files().iter().filter(|file| file.path.ends_with("/Cargo.toml"));
+    let is_package =
+        |file: &&File| file.path.ends_with("/Cargo.toml") && file.path != "host/fuzz/Cargo.toml";
+    let manifests = files().iter().filter(is_package);
     manifests.map(|file| (file, Table::all(&file.text)))
 }
 

@@ -27,8 +27,11 @@ fn every_policy_file_is_valid_and_says_what_it_is_for() {
 #[test]
 fn every_example_of_a_policy_in_a_document_is_valid() {
     let mut examples = 0;
-    for file in files().into_iter().filter(|file| file.path.ends_with(".md")) {
-        for (index, block) in fenced(&text(&file.path), "toml").into_iter().enumerate() {
+    for file in files().iter().filter(|file| file.path.ends_with(".md")) {
+        let blocks = fenced(&file.text, "toml").into_iter();
+        // Other files are TOML, too.
+        let policies = blocks.filter(|block| block.starts_with("description = "));
+        for (index, block) in policies.enumerate() {
             let name = format!("{}#{index}", file.path);
             if let Err(mistakes) = Policy::parse(&name, &block) {
                 panic!("{mistakes}");

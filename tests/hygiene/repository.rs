@@ -4,6 +4,10 @@ use std::fs;
 use std::path::{Path, PathBuf};
 use std::sync::LazyLock;
 
+/// Folders that Git, Cargo and fuzzers keep for themselves.
+const BUILT: &[&str] =
+    &[".git", "host/fuzz/artifacts", "host/fuzz/corpus", "host/fuzz/target", "target"];
+
 /// A file, with its path from the root and `/` between its parts.
 #[derive(Debug)]
 pub(crate) struct File {
@@ -67,7 +71,8 @@ fn walk(folder: &Path, prefix: &str, files: &mut Vec<File>) {
         let name = entry.file_name().to_string_lossy().into_owned();
         let path = format!("{prefix}{name}");
         match entry.file_type() {
-            Ok(kind) if kind.is_dir() && ![".git", "target"].contains(&name.as_str()) => {
+            // Cargo builds at the root, and `cargo fuzz` in the package that it runs; elsewhere `target` is a module.
+            Ok(kind) if kind.is_dir() && !BUILT.contains(&path.as_str()) => {
                 walk(&entry.path(), &format!("{path}/"), files);
             }
             Ok(kind) if kind.is_file() => {

@@ -70,12 +70,27 @@ pub(crate) mod secret_to_output {
     #[tokio::test(flavor = "multi_thread")]
     async fn a_secret_stays_sensitive_on_its_way_through() {
         let trial = Trial::of(SECRET_TO_OUTPUT).secret("token", "hunter2");
-        let ended = trial.run().await.succeeded();
+        let grant = "[[secrets.use]]\nreason = 'x'\nkeys = ['tok*']\nin = ['outputs']\n";
+        let ended = trial.policy(grant).run().await.succeeded();
         let output = ended.output("copy").unwrap();
         assert!(output.is_sensitive(), "whatever the component says");
         assert_eq!(output.expose(), r#""hunter2""#);
         assert!(ended.output("bad").is_none());
         assert!(!format!("{ended:?}").contains("hunter2"), "{ended:?}");
+    }
+
+    #[tokio::test(flavor = "multi_thread")]
+    async fn a_secret_goes_into_no_output_without_a_grant() {
+        let other = "[[secrets.use]]\nreason = 'x'\nkeys = ['other']\nin = ['outputs']\n";
+        // To see a secret is not to let the host use it.
+        for trial in
+            [Trial::of(SECRET_TO_OUTPUT).policy(other), Trial::of(SECRET_TO_OUTPUT).reveal("token")]
+        {
+            let ended = trial.secret("token", "hunter2").run().await.succeeded();
+            assert!(ended.output("copy").is_none() && ended.output("bad").is_none());
+            let rule = "policy `test` does not grant the secret `token` in outputs";
+            assert_eq!(ended.told.matches(rule).count(), 2, "{}", ended.told);
+        }
     }
 }
 

@@ -217,7 +217,7 @@ impl RunState {
         secret: &Resource<SecretHandle>,
     ) -> wasmtime::Result<Result<Result<Output, timeline::InvalidOutput>, Denied>> {
         let secret = self.table.get(secret)?;
-        // SECURITY: walls::surroundings::a_secret_goes_into_no_output_without_a_grant
+        // SECURITY: walls::a_secret_goes_into_no_output_without_a_grant
         if let Err(denied) = self.grants.secret_in_output(&secret.key) {
             return Ok(Err(denied));
         }

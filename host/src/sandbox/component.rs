@@ -113,7 +113,7 @@ impl Component {
         }
         let anatomy = Anatomy::read(bytes)
             .map_err(|error| LoadError::Invalid { reason: error.to_string() })?;
-        // SECURITY: walls::load::import_unknown::is_refused
+        // SECURITY: walls::what_does_not_exist_here_is_refused_before_anything_is_compiled
         let missing = anatomy.needs().find(|(_, need)| *need == Need::Unknown);
         if let Some((import, _)) = missing {
             return Err(LoadError::MissingImport { import: import.to_owned() });

@@ -1,0 +1,31 @@
+//! Policy files: whatever the text is, it is a policy or every mistake has a place in it, and a ceiling never adds a grant.
+#![no_main]
+
+use blockhouse_policy::{Grants, Limits, Policy, Target};
+use libfuzzer_sys::fuzz_target;
+use std::sync::Arc;
+
+const CEILING: &str = "description = 'c'\n[[http]]\nreason = 'r'\nhosts = ['*.example.com']\n";
+
+fuzz_target!(|text: &str| {
+    let (text, authority) = text.split_once('\0').unwrap_or((text, "a.example.com"));
+    let policy = match Policy::parse("fuzzed.toml", text) {
+        Ok(policy) => Arc::new(policy),
+        Err(mistakes) => {
+            assert!(mistakes.to_string().contains("fuzzed.toml"));
+            return;
+        }
+    };
+    let ceiling = Arc::new(Policy::parse("ceiling.toml", CEILING).expect("the ceiling is good"));
+    let limits = Limits::default();
+    let alone = Grants::new(Arc::clone(&policy), None, &limits);
+    let bounded = Grants::new(policy, Some(Arc::clone(&ceiling)), &limits);
+    let bound = Grants::new(ceiling, None, &limits);
+    let _ = bounded.excess();
+    for scheme in ["http", "https"] {
+        let Ok(target) = Target::parse(scheme, authority) else { continue };
+        if bounded.http(&target).is_ok() {
+            assert!(alone.http(&target).is_ok() && bound.http(&target).is_ok());
+        }
+    }
+});
