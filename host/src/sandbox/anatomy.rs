@@ -1,4 +1,5 @@
-//! What a component consists of and asks for, read from its bytes without compiling them: [`Anatomy`].
+//! What a component consists of and asks for, read from its bytes without compiling them: [`Anatomy`]. For `blockhouse inspect`,
+//! which is a process of its own: the daemon never parses a component.
 
 use crate::excerpt::clip;
 use wasmparser::{ComponentTypeRef, Encoding, Parser, Payload};

@@ -1,6 +1,6 @@
 //! A component that is ready to run: checked, compiled, its imports resolved.
 
-use super::anatomy::{Anatomy, Need};
+use super::anatomy::Need;
 use super::bindings::ImplementationPre;
 use super::compiler::Compilation;
 use super::linker::Linked;
@@ -8,7 +8,7 @@ use super::state::RunState;
 use crate::digest::Digest;
 use crate::excerpt::clip;
 use crate::process::ProcessError;
-use blockhouse_policy::{Denied, Grants};
+use blockhouse_policy::Grants;
 use std::sync::Arc;
 use std::time::Duration;
 use wasmtime::{Engine, Precompiled};
@@ -26,7 +26,7 @@ pub struct Component {
 
 /// The component needs what its policy does not grant.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("component `{component}` needs {what} (`{import}`): {}", denied.rule)]
+#[error("component `{component}` needs {what} (`{import}`): {rule}")]
 pub struct NotPermitted {
     /// The component, as its route calls it.
     pub component: String,
@@ -34,8 +34,8 @@ pub struct NotPermitted {
     pub what: &'static str,
     /// The import that says so.
     pub import: String,
-    /// Which rule said no.
-    pub denied: Denied,
+    /// Which rule said no, in the policy's words.
+    pub rule: String,
 }
 
 impl std::fmt::Debug for Component {
@@ -111,20 +111,22 @@ impl Component {
         if Engine::detect_precompiled(bytes).is_some_and(is_native) {
             return Err(LoadError::Precompiled);
         }
-        let anatomy = Anatomy::read(bytes)
-            .map_err(|error| LoadError::Invalid { reason: error.to_string() })?;
-        // SECURITY: walls::what_does_not_exist_here_is_refused_before_anything_is_compiled
-        let missing = anatomy.needs().find(|(_, need)| *need == Need::Unknown);
-        if let Some((import, _)) = missing {
-            return Err(LoadError::MissingImport { import: import.to_owned() });
-        }
-        let needs = anatomy.needs().map(|(import, need)| (import.to_owned(), need)).collect();
         let digest = Digest::of(bytes);
         let compiled = compiler.compile(engine, digest, bytes)?;
+        let component_type = compiled.component_type();
+        let imports = component_type.imports(engine).map(|(name, _)| (name, Need::of(name)));
+        let mut needs = Vec::new();
+        for (import, need) in imports.filter(|(_, need)| *need != Need::Nothing) {
+            let import = clip(import, REASON_MAX);
+            if need == Need::Unknown {
+                return Err(LoadError::MissingImport { import });
+            }
+            needs.push((import, need));
+        }
         let wrong_world = |error| LoadError::WrongWorld { reason: reason(&error) };
         let pre = linked.linker().instantiate_pre(&compiled).map_err(wrong_world)?;
         let pre = ImplementationPre::new(pre).map_err(wrong_world)?;
-        Ok(Self { digest, pre, needs })
+        Ok(Self { digest, pre, needs: needs.into() })
     }
 
     /// Names the component's exact bytes.
@@ -145,7 +147,7 @@ impl Component {
             };
             if let Some(denied) = denied {
                 let (component, import) = (name.to_owned(), import.clone());
-                return Err(NotPermitted { component, what, import, denied });
+                return Err(NotPermitted { component, what, import, rule: denied.rule });
             }
         }
         Ok(())
