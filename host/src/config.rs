@@ -16,6 +16,7 @@ use uuid::Uuid;
 pub mod admin;
 pub mod api;
 pub mod components;
+mod egress;
 pub mod http;
 pub mod key;
 mod known;
@@ -53,6 +54,7 @@ const KEYS: &[&str] = &[
     "components",
     "crypto",
     "displayName",
+    "egress",
     "http",
     "initTimeoutMins",
     "insecureHostKeys",
@@ -84,6 +86,8 @@ pub struct Config {
     pub mode: Mode,
     /// How meshStack is reached.
     pub http: http::Http,
+    /// How components' requests leave the machine.
+    pub egress: http::Way,
     /// How many runs are executed and how they are stopped.
     pub runs: runs::Runs,
     /// How meshStack is asked for work.
@@ -204,6 +208,7 @@ impl Config {
         let crypto = reader.subsection(&root, "crypto", key::CRYPTO_KEYS);
         let mode = read_mode(reader, context, &root, &crypto);
         let http = http::Http::read(reader, &root);
+        let egress = egress::read(reader, &root);
         let poll = runs::Poll::read(reader, &root);
         let runs_section = runs::section(reader, &root);
         let wall_time = runs::wall_time(reader, &root, &runs_section);
@@ -221,6 +226,7 @@ impl Config {
             file,
             mode: mode?,
             http,
+            egress,
             runs,
             poll,
             rules,
@@ -265,6 +271,7 @@ impl Config {
         self.admin.show(&mut out);
         self.log.show(&mut out);
         self.http.show(&mut out);
+        egress::show(&self.egress, &mut out);
         match &self.registration {
             Some(registration) => registration.show(&mut out),
             None => out.value("register", "false"),

@@ -26,18 +26,25 @@ const TOTAL: Span = Span { default: Duration::from_secs(60), min: MIN, max: MAX 
 /// How meshStack is reached.
 #[derive(Debug, Clone)]
 pub struct Http {
-    /// The proxy for all calls to meshStack.
-    pub proxy: Option<Proxy>,
-    /// Hosts, domains (`.example.com`) and networks (`10.0.0.0/8`) that are reached without the proxy.
-    pub no_proxy: Vec<String>,
-    /// Certificate authorities to trust besides the system's.
-    pub ca_files: Vec<CaFile>,
+    /// Through which proxy, trusting whom.
+    pub way: Way,
     /// For the connection, including TLS.
     pub connect_timeout: Duration,
     /// Between two pieces of an answer.
     pub read_timeout: Duration,
     /// For a whole call.
     pub total_timeout: Duration,
+}
+
+/// How requests leave the machine: `http` has it for ours, `egress` for those of components.
+#[derive(Debug, Clone)]
+pub struct Way {
+    /// The proxy, if not directly.
+    pub proxy: Option<Proxy>,
+    /// Hosts, domains (`.example.com`) and networks (`10.0.0.0/8`) that are reached without the proxy.
+    pub no_proxy: Vec<String>,
+    /// Certificate authorities to trust besides the system's.
+    pub ca_files: Vec<CaFile>,
 }
 
 /// A proxy. Its address may hold credentials, so `Debug` does not show them.
@@ -56,18 +63,42 @@ pub struct CaFile {
     pub certificates: Vec<Vec<u8>>,
 }
 
-impl Http {
-    pub(super) fn read(reader: &mut Reader<'_>, root: &Section<'_>) -> Self {
-        let section = reader.subsection(root, "http", KEYS);
-        let proxy = reader.parse("http.proxy", section.find("proxy"), proxy);
-        let no_proxy = reader.texts("http.noProxy", section.find("noProxy"), no_proxy_entry);
+impl Way {
+    /// Keys of the section that are about it.
+    pub(super) const KEYS: [&str; 3] = ["caFiles", "noProxy", "proxy"];
+
+    pub(super) fn read(reader: &mut Reader<'_>, section: &Section<'_>) -> Self {
+        let proxy = reader.parse(&section.join("proxy"), section.find("proxy"), proxy);
+        let no_proxy = section.find("noProxy");
+        let no_proxy = reader.texts(&section.join("noProxy"), no_proxy, no_proxy_entry);
         let mut ca_files = Vec::new();
         if let Some(found) = section.find("caFiles") {
-            reader.came_from("http.caFiles", &found, None);
+            reader.came_from(&section.join("caFiles"), &found, None);
             for item in found.items() {
                 ca_files.extend(ca_file(reader, &item));
             }
         }
+        Self { proxy, no_proxy: no_proxy.unwrap_or_default(), ca_files }
+    }
+
+    pub(super) fn show(&self, out: &mut Show<'_>) {
+        if let Some(proxy) = &self.proxy {
+            out.value("proxy", &proxy.to_string());
+        }
+        if !self.no_proxy.is_empty() {
+            out.list("noProxy", self.no_proxy.iter().map(String::as_str));
+        }
+        if !self.ca_files.is_empty() {
+            let paths: Vec<_> = self.ca_files.iter().map(|f| f.path.to_string_lossy()).collect();
+            out.list("caFiles", paths.iter().map(|path| &**path));
+        }
+    }
+}
+
+impl Http {
+    pub(super) fn read(reader: &mut Reader<'_>, root: &Section<'_>) -> Self {
+        let section = reader.subsection(root, "http", KEYS);
+        let way = Way::read(reader, &section);
         let mut timeout = |key: &str, span: Span| {
             let value = reader.parse(&section.join(key), section.find(key), |t| span.parse(t));
             value.unwrap_or(span.default)
@@ -75,23 +106,12 @@ impl Http {
         let connect_timeout = timeout("connectTimeout", CONNECT);
         let read_timeout = timeout("readTimeout", READ);
         let total_timeout = timeout("totalTimeout", TOTAL);
-        let no_proxy = no_proxy.unwrap_or_default();
-        Self { proxy, no_proxy, ca_files, connect_timeout, read_timeout, total_timeout }
+        Self { way, connect_timeout, read_timeout, total_timeout }
     }
 
     pub(super) fn show(&self, out: &mut Show<'_>) {
         out.section("http", |out| {
-            if let Some(proxy) = &self.proxy {
-                out.value("proxy", &proxy.to_string());
-            }
-            if !self.no_proxy.is_empty() {
-                out.list("noProxy", self.no_proxy.iter().map(String::as_str));
-            }
-            if !self.ca_files.is_empty() {
-                let paths: Vec<_> =
-                    self.ca_files.iter().map(|f| f.path.to_string_lossy()).collect();
-                out.list("caFiles", paths.iter().map(|path| &**path));
-            }
+            self.way.show(out);
             out.duration("connectTimeout", self.connect_timeout);
             out.duration("readTimeout", self.read_timeout);
             out.duration("totalTimeout", self.total_timeout);

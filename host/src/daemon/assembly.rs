@@ -337,8 +337,8 @@ fn read_component(path: &Path) -> Result<Vec<u8>, RouteError> {
 }
 
 fn http_config(http: &config::http::Http) -> Result<HttpConfig, AssemblyError> {
-    let proxy = http.proxy.as_ref().map(|proxy| Url::parse(proxy.url().expose_secret()));
-    let certificates = http.ca_files.iter().flat_map(|file| &file.certificates);
+    let proxy = http.way.proxy.as_ref().map(|proxy| Url::parse(proxy.url().expose_secret()));
+    let certificates = http.way.ca_files.iter().flat_map(|file| &file.certificates);
     let to_pem =
         |der: &Vec<u8>| pem::encode(&pem::Pem::new("CERTIFICATE", der.clone())).into_bytes();
     Ok(HttpConfig {
@@ -346,7 +346,7 @@ fn http_config(http: &config::http::Http) -> Result<HttpConfig, AssemblyError> {
         read_timeout: http.read_timeout,
         total_timeout: http.total_timeout,
         proxy: proxy.transpose()?,
-        no_proxy: http.no_proxy.clone(),
+        no_proxy: http.way.no_proxy.clone(),
         ca_certificates: certificates.map(to_pem).collect(),
         ..HttpConfig::default()
     })

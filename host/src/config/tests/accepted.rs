@@ -34,7 +34,7 @@ fn least_configuration_gets_all_defaults() {
     assert_eq!(config.log.format, log::Format::Auto);
     assert_eq!(config.log.level, "info");
     assert_eq!(config.http.total_timeout, Duration::from_secs(60));
-    assert!(config.http.proxy.is_none());
+    assert!(config.http.way.proxy.is_none());
     assert_eq!(config.registration, None);
 }
 
@@ -260,7 +260,8 @@ fn every_setting_of_ours_is_taken() {
          admin: {address: 'off'}\n\
          log: {format: json, level: 'info,blockhouse=debug'}\n\
          http:\n  proxy: http://me:word@proxy:3128\n  noProxy: [a.local, .example.com]\n  caFiles: [ca.pem]\n  \
-           connectTimeout: 1s\n  readTimeout: 2s\n  totalTimeout: 3s\n",
+           connectTimeout: 1s\n  readTimeout: 2s\n  totalTimeout: 3s\n\
+         egress: {proxy: 'https://out:3129', noProxy: .corp.example, caFiles: ca.pem}\n",
     )
     .and_file("ca.pem", format!("{ca}{ca}"))
     .config();
@@ -278,9 +279,12 @@ fn every_setting_of_ours_is_taken() {
         (config.log.format, &*config.log.level),
         (log::Format::Json, "info,blockhouse=debug")
     );
-    assert_eq!(config.http.proxy.unwrap().url().expose_secret(), "http://me:word@proxy:3128/");
-    assert_eq!(config.http.no_proxy, ["a.local", ".example.com"]);
-    assert_eq!(config.http.ca_files[0].certificates.len(), 2);
+    assert_eq!(config.http.way.proxy.unwrap().url().expose_secret(), "http://me:word@proxy:3128/");
+    assert_eq!(config.http.way.no_proxy, ["a.local", ".example.com"]);
+    assert_eq!(config.http.way.ca_files[0].certificates.len(), 2);
+    assert_eq!(config.egress.proxy.unwrap().address().as_str(), "https://out:3129/");
+    assert_eq!(config.egress.no_proxy, [".corp.example"]);
+    assert_eq!(config.egress.ca_files[0].certificates.len(), 2);
     let timeouts =
         [config.http.connect_timeout, config.http.read_timeout, config.http.total_timeout];
     assert_eq!(timeouts.map(|timeout| timeout.as_secs()), [1, 2, 3]);

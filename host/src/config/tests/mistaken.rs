@@ -126,6 +126,7 @@ fn unknown_keys_are_mistakes_in_every_section() {
         ("admin", "adress", "`address`"),
         ("log", "levl", "`level`"),
         ("http", "noproxy", "`noProxy`"),
+        ("egress", "prxy", "`proxy`"),
         ("crypto", "pubicKey", "`publicKey`"),
     ];
     for (section, key, hint) in sections {
@@ -186,6 +187,8 @@ fn values_of_a_wrong_form_are_mistakes() {
         ),
         ("log: {level: verbose}\n", "log.level: must be a level, or modules with levels"),
         ("http: {proxy: 'x y'}\n", "http.proxy: must be an absolute URL"),
+        ("egress: {proxy: 'x y'}\n", "egress.proxy: must be an absolute URL"),
+        ("egress: {connectTimeout: 1s}\n", "egress.connectTimeout: is not a known key"),
         ("http: {noProxy: []}\n", "http.noProxy: must not be an empty list"),
         ("http: {noProxy: [a, 'b c']}\n", "http.noProxy[1]: must be a host, domain or network"),
         ("http: {caFiles: [absent.pem]}\n", "http.caFiles[0]: names a file that can't be read"),

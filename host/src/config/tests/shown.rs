@@ -114,6 +114,7 @@ fn shown_configuration_can_be_loaded_again() {
                 file: _,
                 mode,
                 http,
+                egress,
                 runs,
                 poll,
                 rules,
@@ -125,7 +126,7 @@ fn shown_configuration_can_be_loaded_again() {
                 terraform,
                 origins: _,
             } = config;
-            format!("{mode:?} {http:?} {runs:?} {poll:?} {rules:?} {components:?} {state:?} {admin:?} {log:?} {registration:?} {terraform:?}")
+            format!("{mode:?} {http:?} {egress:?} {runs:?} {poll:?} {rules:?} {components:?} {state:?} {admin:?} {log:?} {registration:?} {terraform:?}")
                 .replace("%3Credacted%3E", "<redacted>")
         };
         assert_eq!(comparable(&loaded), comparable(&config));
