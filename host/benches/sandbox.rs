@@ -6,7 +6,9 @@
 
 #![expect(clippy::expect_used, reason = "a bench that can't be set up measures nothing")]
 
+use blockhouse::audit::{About, Auditor};
 use blockhouse::capability::Progress;
+use blockhouse::capability::http::{self, Outbound};
 use blockhouse::run::{Behavior, Block, Definition, Implementation, OpenedRun, Run, RunId};
 use blockhouse::sandbox::{CacheConfig, Compiler, Config, Job, Sandbox};
 use blockhouse::shutdown::Abort;
@@ -21,12 +23,14 @@ const WARM_UP: usize = 1_000;
 const RUNS: usize = 20_000;
 const COMPILATIONS: usize = 20;
 
-fn job(grants: &Arc<Grants>) -> Job {
+fn job(grants: &Arc<Grants>, outbound: &Arc<Outbound>) -> Job {
     Job {
         run: OpenedRun { run: run(), inputs: Vec::new(), settings: Vec::new() },
         grants: Arc::clone(grants),
         work: None,
         progress: Arc::new(Progress::new(Timeline::new(grants.limits()), Abort::default())),
+        outbound: Arc::clone(outbound),
+        auditor: Arc::new(Auditor::new(About::default())),
         abort_grace: Duration::from_secs(10),
     }
 }
@@ -74,6 +78,8 @@ fn main() {
     let policy = |name, text| Arc::new(Policy::parse(name, text).expect("a valid policy"));
     let full = policy("platform.toml", include_str!("../../policies/multi-tenant/platform.toml"));
     let ceiling = policy("ceiling.toml", include_str!("../../policies/multi-tenant/ceiling.toml"));
+    let outbound = Outbound::build(http::Config::default(), [&*full]).expect("a way out");
+    let outbound = Arc::new(outbound);
     let grants = Arc::new(Grants::new(full, Some(ceiling), &limits));
 
     let baseline = measure(
@@ -88,7 +94,7 @@ fn main() {
     );
     let sandboxed = measure(
         RUNS,
-        || job(&grants),
+        || job(&grants, &outbound),
         |job| {
             black_box(runtime.block_on(sandbox.execute(&component, job)));
         },

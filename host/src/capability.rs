@@ -4,6 +4,7 @@
 //! with are typed WIT errors; a limit that is hit ends the call with an error that the sandbox turns into an outcome.
 
 pub(crate) mod configuration;
+pub mod http;
 pub(crate) mod progress;
 pub(crate) mod types;
 

@@ -16,6 +16,7 @@ pub use single_run::{SingleRun, SingleRunError};
 
 use crate::admin::{Admin, Readiness};
 use crate::admit::Route;
+use crate::capability::http;
 use crate::journal::{Journal, JournalError, LeftOver, RunJournal};
 use crate::meshstack::wire::RunnerRegistration;
 use crate::meshstack::{self, Claim, Client, RunClient};
@@ -75,6 +76,8 @@ pub struct Config {
     pub abort_grace: Duration,
     /// What applies before a run's route is known.
     pub limits: Limits,
+    /// How components' requests leave the machine.
+    pub outbound: http::Config,
 }
 
 /// Why a daemon can't start.
@@ -92,6 +95,9 @@ pub enum StartError {
     /// The client can't be set up.
     #[error("failed to set up the meshStack client")]
     Client(#[from] meshstack::BuildError),
+    /// Components' requests can't leave the machine as policies or configuration want it.
+    #[error(transparent)]
+    Outbound(#[from] http::StartError),
     /// A runtime can't be set up.
     #[error("failed to start threads")]
     Runtime(#[source] io::Error),
@@ -182,6 +188,7 @@ impl Daemon {
             slots: slots.clone(),
             sandbox,
             directories,
+            outbound: pipeline::outbound(config.outbound, &routes)?,
             routes,
             protection: Protection::Sealed(Arc::new(config.private_key)),
             reporter: Reporter::new(config.report, control.handle().clone(), tasks.clone()),

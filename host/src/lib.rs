@@ -10,7 +10,7 @@
 //! | layer | modules | may not import |
 //! |---|---|---|
 //! | L0 vocabulary | `digest`, `excerpt`, `outcome`, `run` → `redact` → `timeline` | `tokio`, `tokio_util`, `tracing` |
-//! | L1 mechanisms | `backoff`, `shutdown`, `slots`, `telemetry` → `os` → `process` | `run`, `timeline`, `outcome` except `outcome::AbortReason` |
+//! | L1 mechanisms | `audit`, `backoff`, `shutdown`, `slots`, `telemetry` → `os` → `process` | `run`, `timeline`, `outcome` except `outcome::AbortReason` |
 //! | L2 outside | `keygen`, `meshstack`, `rundir`, `unseal` → `journal` | `wasmtime`, `wasmtime_wasi` |
 //! | L3 walls | `sandbox` ⇄ `capability` | `keygen`, `meshstack`, `journal`, `unseal` |
 //! | L4 way of a run | `poll` → `admit` → `share` → `prepare` → `execute` | `config`, `daemon` |
@@ -21,7 +21,10 @@
 //! | only in | may be used |
 //! |---|---|
 //! | `capability`, `sandbox` | `wasmtime`, `wasmtime_wasi` |
-//! | `meshstack` | `reqwest`, `hyper::client`, `hyper_util::client` |
+//! | `capability`, `sandbox` | `wasmtime_wasi_http` |
+//! | `capability::http`, `meshstack` | `hyper::client`, `hyper_util::client` |
+//! | `capability::http`, `meshstack::tests` | `tokio_rustls`, `rustls_platform_verifier` |
+//! | `meshstack` | `reqwest` |
 //! | `os`, `sandbox::native_code` | `unsafe` |
 //! | `os` | `libc`, `rustix`, `sysinfo`, `windows_service`, `windows_sys` |
 //! | `os`, `cli::daemon` (tests aside) | `cfg(unix)`, `cfg(windows)`, `cfg(target_os)` |
@@ -32,9 +35,9 @@
 //! * **L0** is plain data. Secrets in it are `secrecy`'s types, and tests that need a clock pause tokio's, so that there is
 //!   neither a module for secrets nor one for time. `timeline` is what a run has told so far, `excerpt` what is kept of long text;
 //!   `redact` is here because no text gets into a timeline past it.
-//! * **L1** knows no runs; `shutdown` hands out the reason of an abort, and to `slots` a run is a number, a name to share by and
-//!   bytes: both `poll`, which takes a slot, and `share`, which makes a place of it, stand on it. `process` is the only one that
-//!   starts programs, so that each is supervised; `sandbox` has components compiled by it.
+//! * **L1** knows no runs; `audit` is told about them in texts, `shutdown` hands out the reason of an abort, and to `slots` a run is
+//!   a number, a name to share by and bytes: both `poll`, which takes a slot, and `share`, which makes a place of it, stand on it.
+//!   `process` is the only one that starts programs, so that each is supervised; `sandbox` has components compiled by it.
 //! * **L2** ends where a document, a secret or a journal is readable. `journal` keeps the bodies that `meshstack` still has to be
 //!   sent, `keygen` makes what `unseal` opens, and `rundir` makes and removes the directories that components may use.
 //! * **L3** can't reach our credentials, the private key or the journal, so that a component can't either. The two modules are one
@@ -47,6 +50,7 @@
 
 pub mod admin;
 pub mod admit;
+pub mod audit;
 pub mod backoff;
 pub mod capability;
 pub mod cli;

@@ -94,6 +94,12 @@ pub enum LimitName {
     Memory,
     /// Bytes of outputs.
     Outputs,
+    /// Bytes received over HTTP.
+    Received,
+    /// Requests over HTTP.
+    Requests,
+    /// Bytes sent over HTTP.
+    Sent,
     /// The WebAssembly stack.
     Stack,
     /// Steps of the timeline.
@@ -116,6 +122,9 @@ impl LimitName {
             Self::Log => "limit.log",
             Self::Memory => "limit.memory",
             Self::Outputs => "limit.outputs",
+            Self::Received => "limit.received",
+            Self::Requests => "limit.requests",
+            Self::Sent => "limit.sent",
             Self::Stack => "limit.stack",
             Self::Steps => "limit.steps",
             Self::Table => "limit.table",
@@ -160,6 +169,13 @@ impl fmt::Display for LimitHit {
             ),
             LimitName::Outputs => {
                 write!(f, "outputs too large: {}, {} allowed", Bytes(used), Bytes(allowed))
+            }
+            LimitName::Received => {
+                write!(f, "too much data received over HTTP: {} allowed", Bytes(allowed))
+            }
+            LimitName::Requests => write!(f, "too many HTTP requests: {allowed} are allowed"),
+            LimitName::Sent => {
+                write!(f, "too much data sent over HTTP: {} allowed", Bytes(allowed))
             }
             LimitName::Stack => {
                 write!(f, "stack exhausted: {} allowed; is a recursion endless?", Bytes(allowed))

@@ -34,8 +34,10 @@ pub use engine::{Config, MEMORY_MAX, RUNS_MAX, StartError};
 pub use precompile::{PrecompileError, precompile};
 pub(crate) use state::RunState;
 
+use crate::audit::Auditor;
 use crate::capability::Progress;
-use crate::outcome::{Outcome, Usage};
+use crate::capability::http::Outbound;
+use crate::outcome::{Failure, Outcome, Usage};
 use crate::run::OpenedRun;
 use crate::rundir::WorkDirectory;
 use blockhouse_policy::Grants;
@@ -63,6 +65,10 @@ pub struct Job {
     pub work: Option<WorkDirectory>,
     /// Where it reports to, and who may stop it.
     pub progress: Arc<Progress>,
+    /// How its requests leave the machine.
+    pub outbound: Arc<Outbound>,
+    /// Where it is written down what policy said and what was reached.
+    pub auditor: Arc<Auditor>,
     /// How long a component that watches for aborts may take to clean up.
     pub abort_grace: Duration,
 }
@@ -113,15 +119,24 @@ impl Sandbox {
                 return (ending::not_begun(&error), usage);
             }
         };
+        let auditor = Arc::clone(&job.auditor);
+        let budget = Arc::clone(&store.data().egress.budget);
         let work = call(&mut store, component, job.run);
         let ended = tokio::select! {
             // A run that has ended has ended, whatever else happens at the same moment.
             biased;
             result = work => ending::Ended::Returned(result),
             reason = aborted => ending::Ended::Aborted(reason),
+            hit = budget.exhausted() => ending::Ended::Limit(hit),
             () = tokio::time::sleep(limits.wall_time) => ending::Ended::Timeout,
         };
 
+        // Bytes go on their way without the component: it may have returned before it could notice.
+        // SECURITY: walls::a_component_that_ignores_the_limit_has_hit_it_all_the_same
+        let ended = match (ended, budget.hit()) {
+            (ending::Ended::Returned(_), Some(hit)) => ending::Ended::Limit(hit),
+            (ended, _) => ended,
+        };
         let wall_time = started.elapsed();
         let fuel_left = store.get_fuel().unwrap_or(0);
         let usage = Usage {
@@ -133,18 +148,15 @@ impl Sandbox {
             wall_time_allowed: limits.wall_time,
         };
         let outcome = ending::outcome(ended, store.data(), &usage);
+        if let Outcome::Failed(Failure::Limit(hit)) = &outcome {
+            auditor.limit(hit.limit.code(), hit.used, hit.allowed);
+        }
         (outcome, usage)
     }
 
     fn store(&self, job: &Job) -> wasmtime::Result<Store<RunState>> {
         let limits = job.grants.limits();
-        let state = RunState::new(
-            job.run.run.id.clone(),
-            Arc::clone(&job.grants),
-            Arc::clone(&job.progress),
-            job.work.as_ref(),
-        )?;
-        let mut store = Store::new(&self.engine, state);
+        let mut store = Store::new(&self.engine, RunState::new(job)?);
         store.limiter(|state| &mut state.limiter);
         store.set_hostcall_fuel(limits.host_call_bytes);
         store.set_max_component_handles(limits.handles);

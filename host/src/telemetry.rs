@@ -33,13 +33,17 @@ pub enum StartError {
     Taken(#[source] Box<dyn Error + Send + Sync>),
 }
 
+/// Libraries that write a line per mistake of a component or of a server that it chose: it could flood the log with them. The
+/// operator's own directives come later and count more.
+const QUIET: &str = "wasmtime_wasi_http=error,rustls_platform_verifier=off";
+
 /// Sends the process's log to stderr.
 ///
 /// # Errors
 /// [`StartError`] if the level is no directive or logging is set up already.
 pub fn start(config: &Config) -> Result<(), StartError> {
     let builder = tracing_subscriber::fmt()
-        .with_env_filter(EnvFilter::try_new(&config.level)?)
+        .with_env_filter(EnvFilter::try_new(format!("{QUIET},{}", config.level))?)
         .with_writer(std::io::stderr);
     match config.format {
         Format::Human => builder.with_ansi(false).with_target(false).try_init(),

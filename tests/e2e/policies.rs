@@ -175,3 +175,19 @@ async fn a_ceiling_bounds_a_generous_policy_and_what_it_stops_is_on_record() {
     }
     assert!(denied["rule"].as_str().unwrap().contains("ceiling"), "{denied:#}");
 }
+
+#[tokio::test]
+async fn a_component_whose_policy_lacks_what_it_needs_is_refused_in_the_policys_words() {
+    let emulator = emulator().await;
+    let directory = tempfile::tempdir().unwrap();
+    let guests = [("FETCH", blockhouse_artifacts::HTTP_REQUEST)];
+    Process::configure(directory.path(), &emulator, &guests, "").unwrap();
+    let output = run(directory.path(), &["daemon"]);
+    assert_eq!(output.status.code(), Some(1));
+    let text = stderr(&output);
+    for part in
+        ["component `FETCH.wasm` needs outbound HTTP", "policy `policy` grants no outbound HTTP"]
+    {
+        assert!(text.contains(part), "`{part}` is not in: {text}");
+    }
+}

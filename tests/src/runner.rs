@@ -240,6 +240,7 @@ impl RunnerBuilder {
             drain_timeout: self.drain_timeout,
             abort_grace: self.abort_grace,
             limits: test_limits(),
+            outbound: blockhouse::capability::http::Config::default(),
         };
         let shutdown = Shutdown::default();
         let daemon = Daemon::build(config, sandbox, routes, shutdown.clone())?;

@@ -134,7 +134,8 @@ pub(crate) mod leave_files {
     use super::*;
     use blockhouse::admit::Route;
     use blockhouse::capability::Progress;
-    use blockhouse::execute::execute;
+    use blockhouse::capability::http::{self, Outbound};
+    use blockhouse::execute::{Means, execute};
     use blockhouse::outcome::{AbortReason, Outcome};
     use blockhouse::prepare::PreparedRun;
     use blockhouse::run::{InputKind, OpenedInput, Value};
@@ -171,7 +172,14 @@ pub(crate) mod leave_files {
             let need = Need { tenant: Arc::from("tenant"), tenant_runs: None, memory: 1 };
             let place = slot.place(need, |_| ()).await;
             let prepared = PreparedRun { run, route, redactor: Arc::default(), place };
-            execute(prepared, sandbox(), &directories, shared, Duration::ZERO).await.0
+            let outbound = Outbound::build(http::Config::default(), []).unwrap();
+            let means = Means {
+                sandbox: sandbox(),
+                directories: &directories,
+                outbound: &Arc::new(outbound),
+                abort_grace: Duration::ZERO,
+            };
+            execute(prepared, &means, shared).await.0
         });
         Stage { progress, work }
     }

@@ -15,6 +15,8 @@ mod fuel;
 #[cfg(test)]
 mod host_calls;
 #[cfg(test)]
+mod http;
+#[cfg(test)]
 mod load;
 #[cfg(test)]
 mod memory;
@@ -37,8 +39,8 @@ mod trial;
 #[cfg(test)]
 mod every_guest_has_a_test {
     use crate::{
-        endings::*, files::*, fuel::*, host_calls::*, load::*, memory::*, neighbours::*, quota::*,
-        secrets::*, surroundings::*, time::*, timeline::*,
+        endings::*, files::*, fuel::*, host_calls::*, http::*, load::*, memory::*, neighbours::*,
+        quota::*, secrets::*, surroundings::*, time::*, timeline::*,
     };
 
     macro_rules! has_a_test {

@@ -1,6 +1,8 @@
 //! What the tests share: a guest, tight limits and the picture of how it ended.
 
+use blockhouse::audit::{About, Auditor};
 use blockhouse::capability::Progress;
+use blockhouse::capability::http::{self, Outbound};
 use blockhouse::digest::Digest;
 use blockhouse::outcome::{AbortReason, Failure, LimitHit, Outcome, Usage};
 use blockhouse::prepare::redactor;
@@ -50,7 +52,11 @@ pub(crate) fn tight() -> Limits {
         table_elements: 10_000,
         host_call_bytes: MIB,
         component_bytes: MIB,
-        ..Limits::default()
+        http_requests: 20,
+        http_sent_bytes: 256 << 10,
+        http_received_bytes: 256 << 10,
+        http_connections: 2,
+        tenant_runs: None,
     }
 }
 
@@ -74,6 +80,7 @@ pub(crate) struct Trial {
     component: Component,
     limits: Limits,
     policy: String,
+    http: http::Config,
     work: Option<WorkDirectory>,
     inputs: Vec<OpenedInput>,
     grace: Duration,
@@ -88,8 +95,9 @@ impl Trial {
     pub(crate) fn in_sandbox(sandbox: &'static Sandbox, guest: &[u8]) -> Self {
         let limits = tight();
         let component = load(sandbox, guest, limits.component_bytes);
-        let (policy, work, inputs) = (String::new(), None, Vec::new());
-        Self { sandbox, component, limits, policy, work, inputs, grace: HOUR }
+        let (policy, http) = (String::new(), http::Config::default());
+        let (work, inputs) = (None, Vec::new());
+        Self { sandbox, component, limits, policy, http, work, inputs, grace: HOUR }
     }
 
     pub(crate) fn with(mut self, change: impl FnOnce(&mut Limits)) -> Self {
@@ -116,6 +124,12 @@ impl Trial {
     /// With what this text of a policy grants; without one, nothing is granted.
     pub(crate) fn policy(mut self, text: &str) -> Self {
         self.policy.push_str(text);
+        self
+    }
+
+    /// With these resolvers, proxies and authorities for its requests.
+    pub(crate) fn http(mut self, config: http::Config) -> Self {
+        self.http = config;
         self
     }
 
@@ -154,9 +168,10 @@ impl Trial {
     }
 
     fn prepare(self) -> (impl Future<Output = (Outcome, Usage)>, Prepared) {
-        let Self { sandbox, component, limits, policy, work, inputs, grace } = self;
+        let Self { sandbox, component, limits, policy, http, work, inputs, grace } = self;
         let policy = format!("description = 'For tests.'\n{policy}");
         let policy = Policy::parse("test.toml", &policy).unwrap_or_else(|error| panic!("{error}"));
+        let outbound = Outbound::build(http, [&policy]).unwrap();
         let abort = Abort::default();
         let progress = Arc::new(Progress::new(Timeline::new(&limits), abort.clone()));
         let run = opened_run(inputs);
@@ -167,6 +182,8 @@ impl Trial {
             grants: Arc::new(Grants::new(Arc::new(policy), None, &limits)),
             work,
             progress: Arc::clone(&progress),
+            outbound: Arc::new(outbound),
+            auditor: Arc::new(Auditor::new(About::default())),
             abort_grace: grace,
         };
         let work = async move { sandbox.execute(&component, job).await };

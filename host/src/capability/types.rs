@@ -24,23 +24,17 @@ impl HostSecret for RunState {
         secret: Resource<SecretHandle>,
     ) -> wasmtime::Result<Result<String, Denied>> {
         let secret = self.table.get(&secret)?;
-        // Once per secret and run: a component must not be able to flood the operator's log.
-        // SECURITY: e2e::containment::asking_for_a_secret_for_ever_is_logged_once
-        let is_first = self.audited.insert(secret.key.clone());
         // SECURITY: walls::a_secret_is_not_revealed_without_a_grant
         match self.grants.reveal(&secret.key) {
-            Ok(_permit) => {
-                if is_first {
-                    tracing::info!(target: "audit", run = %self.run_id, key = secret.key, "secret revealed");
-                }
+            Ok(permit) => {
+                self.auditor.revealed(&secret.key, Some(permit.rule()));
                 let text = secret.text.expose_secret().to_owned();
                 self.charge(text.len());
                 Ok(Ok(text))
             }
             Err(denied) => {
-                if is_first {
-                    tracing::warn!(target: "audit", run = %self.run_id, key = secret.key, rule = denied.rule, "secret denied");
-                }
+                let at = denied.at.as_ref();
+                self.auditor.denied("secret", &secret.key, &denied.rule, at);
                 Ok(Err(Denied { reason: denied.rule }))
             }
         }

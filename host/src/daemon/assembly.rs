@@ -2,6 +2,7 @@
 
 use super::{Daemon, SingleRun, SingleRunError, StartError, single_run};
 use crate::admit::Route;
+use crate::capability::http;
 use crate::config::rules::Rules;
 use crate::config::{
     self, Config, Context, EmbeddedComponent, EmbeddedPolicy, Mistakes, Mode, Sources, Warning,
@@ -187,6 +188,7 @@ pub fn assemble(config: Config, shutdown: Shutdown) -> Result<Assembled, Assembl
                 },
                 drain_timeout: config.runs.drain_timeout,
                 abort_grace: config.runs.abort_grace,
+                outbound: outbound_config(&config.egress),
                 limits,
             };
             let daemon = Daemon::build(daemon, sandbox, routes, shutdown)?;
@@ -203,6 +205,7 @@ pub fn assemble(config: Config, shutdown: Shutdown) -> Result<Assembled, Assembl
                 http,
                 report,
                 abort_grace: config.runs.abort_grace,
+                outbound: outbound_config(&config.egress),
                 limits,
             };
             let run = SingleRun::build(run, sandbox, routes, shutdown)?;
@@ -350,6 +353,17 @@ fn http_config(http: &config::http::Http) -> Result<HttpConfig, AssemblyError> {
         ca_certificates: certificates.map(to_pem).collect(),
         ..HttpConfig::default()
     })
+}
+
+/// The operator's settings for what components send.
+fn outbound_config(egress: &config::http::Way) -> http::Config {
+    let authorities = egress.ca_files.iter().flat_map(|file| file.certificates.clone());
+    http::Config {
+        proxy: egress.proxy.as_ref().map(|proxy| proxy.url().clone()),
+        no_proxy: egress.no_proxy.clone(),
+        authorities: authorities.collect(),
+        ..http::Config::default()
+    }
 }
 
 fn identity(uuid: uuid::Uuid) -> RunnerIdentity {

@@ -2,7 +2,8 @@
 
 use crate::admit::{Route, admit};
 use crate::capability::Progress;
-use crate::execute::execute;
+use crate::capability::http::{self, Outbound};
+use crate::execute::{Means, execute};
 use crate::journal::RunJournal;
 use crate::meshstack::{Claim, RunClient};
 use crate::outcome::{AbortReason, Outcome, Usage};
@@ -25,12 +26,22 @@ pub(super) struct Pipeline {
     pub(super) sandbox: Sandbox,
     pub(super) directories: RunDirectories,
     pub(super) routes: Vec<Arc<Route>>,
+    pub(super) outbound: Arc<Outbound>,
     pub(super) protection: Protection,
     pub(super) reporter: Reporter,
     pub(super) abort_grace: Duration,
     pub(super) limits: Limits,
     pub(super) shutdown: Shutdown,
     pub(super) slots: Slots,
+}
+
+/// The way out for the components of these routes, with the certificates that their policies name.
+pub(super) fn outbound(
+    config: http::Config,
+    routes: &[Arc<Route>],
+) -> Result<Arc<Outbound>, http::StartError> {
+    let policies = routes.iter().map(|route| &**route.grants.policy());
+    Ok(Arc::new(Outbound::build(config, policies)?))
 }
 
 impl Pipeline {
@@ -101,9 +112,13 @@ impl Pipeline {
         };
         // SECURITY: e2e::secrets::what_a_component_leaks_is_redacted_on_its_way_to_mesh_stack
         progress.change(|timeline| timeline.redact_with(&prepared.redactor));
-        let Self { sandbox, directories, abort_grace, .. } = self;
-        let (outcome, usage) =
-            execute(prepared, sandbox, directories, progress, *abort_grace).await;
+        let means = Means {
+            sandbox: &self.sandbox,
+            directories: &self.directories,
+            outbound: &self.outbound,
+            abort_grace: self.abort_grace,
+        };
+        let (outcome, usage) = execute(prepared, &means, progress).await;
         (outcome, Some(usage))
     }
 }

@@ -1,8 +1,9 @@
 //! One run from a file, then exit: `EXECUTION_MODE=single-run`, for a job per run in Kubernetes.
 
 use super::LAST_REPORTS;
-use super::pipeline::Pipeline;
+use super::pipeline::{self, Pipeline};
 use crate::admit::Route;
+use crate::capability::http;
 use crate::meshstack::{BuildError, Claim, DocumentError, HttpConfig, RunClient, RunnerIdentity};
 use crate::prepare::Protection;
 use crate::report::{self, Delivery, Reporter};
@@ -28,6 +29,8 @@ const DOCUMENT_MAX: u64 = 32 << 20;
 pub(super) struct Config {
     /// The run's document, decrypted.
     pub(super) run_file: PathBuf,
+    /// How components' requests leave the machine.
+    pub(super) outbound: http::Config,
     /// Who reports.
     pub(super) runner: RunnerIdentity,
     /// Where meshStack is, if that is configured: then the run's token goes nowhere else.
@@ -83,6 +86,9 @@ pub enum SingleRunError {
         #[source]
         source: BuildError,
     },
+    /// Components' requests can't leave the machine as policies or configuration want it.
+    #[error(transparent)]
+    Outbound(#[from] http::StartError),
     /// A runtime can't be set up.
     #[error("failed to start threads")]
     Runtime(#[source] io::Error),
@@ -119,6 +125,7 @@ impl SingleRun {
         let pipeline = Pipeline {
             sandbox,
             directories: RunDirectories::temporary(),
+            outbound: pipeline::outbound(config.outbound, &routes)?,
             routes,
             protection: Protection::Opened,
             reporter: Reporter::new(config.report, control.handle().clone(), tasks.clone()),

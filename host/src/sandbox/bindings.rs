@@ -4,6 +4,7 @@ wasmtime::component::bindgen!({
     path: "../wit",
     world: "implementation",
     imports: {
+        "blockhouse:block/http.send": async | trappable,
         "blockhouse:block/progress.pause": async | trappable,
         default: trappable,
     },

@@ -35,6 +35,8 @@ pub(crate) enum HostError {
 pub(super) enum Ended {
     /// It was stopped.
     Aborted(AbortReason),
+    /// Something outside of the store hit a limit.
+    Limit(LimitHit),
     /// Guest code returned or trapped.
     Returned(wasmtime::Result<Result<Verdict, GuestFailure>>),
     /// It took too long.
@@ -45,6 +47,7 @@ pub(super) enum Ended {
 pub(super) fn outcome(ended: Ended, state: &RunState, usage: &Usage) -> Outcome {
     match ended {
         Ended::Aborted(reason) => Outcome::Aborted(reason),
+        Ended::Limit(hit) => Outcome::Failed(Failure::Limit(hit)),
         Ended::Returned(Ok(Ok(Verdict::HandedOver))) => Outcome::HandedOver,
         Ended::Returned(Ok(Ok(Verdict::Succeeded))) => Outcome::Succeeded,
         Ended::Returned(Ok(Err(failure))) => match state.progress.abort().reason() {

@@ -9,7 +9,7 @@ mod ledger;
 mod stream;
 
 use super::RunState;
-use crate::run::RunId;
+use crate::audit::Auditor;
 use crate::rundir::WorkDirectory;
 use blockhouse_policy::{FilesAccess, FilesPermit};
 use ledger::{End, Held, Ledger, QuotaHit};
@@ -78,8 +78,8 @@ impl From<QuotaHit> for FsError {
 }
 
 impl Files {
-    pub(super) fn new(run: RunId, permit: Option<&FilesPermit>) -> Self {
-        Self { ledger: Arc::new(Ledger::new(run, permit)), open: Vec::new() }
+    pub(super) fn new(auditor: Arc<Auditor>, permit: Option<&FilesPermit>) -> Self {
+        Self { ledger: Arc::new(Ledger::new(auditor, permit)), open: Vec::new() }
     }
 
     /// The work since the last call, to be charged as fuel.

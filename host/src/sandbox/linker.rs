@@ -43,6 +43,7 @@ pub(super) fn link(engine: &Engine) -> wasmtime::Result<Linked> {
     filesystem::preopens::add_to_linker::<_, WasiFilesystem>(l, RunState::filesystem)?;
     // Ours: wasmtime's knows no quota.
     filesystem::types::add_to_linker::<_, HasSelf<_>>(l, |state| state)?;
+    crate::capability::http::wasi::link(l)?;
     bindings::Implementation::add_to_linker::<_, HasSelf<_>>(l, |state| state)?;
     Ok(Linked(linker))
 }

@@ -1,13 +1,15 @@
 //! What belongs to one run: the data of its store.
 
+use super::Job;
 use super::files::{self, Files};
 use super::limiter::MemoryLimiter;
 use super::stdio::Output;
+use crate::audit::Auditor;
 use crate::capability::Progress;
-use crate::run::RunId;
+use crate::capability::http::wasi::WasiHttp;
+use crate::capability::http::{Egress, HeaderSecrets};
 use crate::rundir::WorkDirectory;
 use blockhouse_policy::Grants;
-use std::collections::HashSet;
 use std::sync::Arc;
 use wasmtime::component::ResourceTable;
 use wasmtime_wasi::{WasiCtx, WasiCtxView, WasiView};
@@ -17,7 +19,6 @@ const RANDOM_BYTES_MAX: u64 = 64 << 10;
 
 /// The data of one run's store. Dropped with the store, after whatever end.
 pub(crate) struct RunState {
-    pub(crate) run_id: RunId,
     pub(crate) grants: Arc<Grants>,
     pub(crate) progress: Arc<Progress>,
     pub(crate) table: ResourceTable,
@@ -25,8 +26,10 @@ pub(crate) struct RunState {
     pub(super) limiter: MemoryLimiter,
     /// Whether `execute` was called: what goes wrong from then on is the component's doing.
     pub(super) entered: bool,
-    /// The secrets that were asked for, by key; as many as the run has at most.
-    pub(crate) audited: HashSet<String>,
+    pub(crate) auditor: Arc<Auditor>,
+    /// The way out, whichever interface it is asked by.
+    pub(crate) egress: Arc<Egress>,
+    pub(crate) wasi_http: WasiHttp,
     wasi: WasiCtx,
     work: u64,
     preempted: bool,
@@ -34,35 +37,40 @@ pub(crate) struct RunState {
 
 impl RunState {
     /// Fails if the directory that it is to see can't be opened.
-    pub(super) fn new(
-        run_id: RunId,
-        grants: Arc<Grants>,
-        progress: Arc<Progress>,
-        work: Option<&WorkDirectory>,
-    ) -> wasmtime::Result<Self> {
+    pub(super) fn new(job: &Job) -> wasmtime::Result<Self> {
+        let Job { grants, progress, auditor, work, .. } = job;
+        let work = work.as_ref();
         let mut table = ResourceTable::new();
         table.set_max_capacity(grants.limits().handles);
         // No environment, no arguments, no network, and no directory without a grant: an empty context is what components get.
         let mut wasi = WasiCtx::builder();
-        wasi.stdout(Output::new(&progress))
-            .stderr(Output::new(&progress))
+        wasi.stdout(Output::new(progress))
+            .stderr(Output::new(progress))
             .allow_tcp(false)
             .allow_udp(false)
             .max_random_size(RANDOM_BYTES_MAX);
         if let Some(work) = work {
             files::preopen(&mut wasi, work)?;
         }
-        let files = Files::new(run_id.clone(), work.map(WorkDirectory::permit));
+        let files = Files::new(Arc::clone(auditor), work.map(WorkDirectory::permit));
         let limiter = MemoryLimiter::new(grants.limits());
+        let egress = Arc::new(Egress::new(
+            Arc::clone(&job.outbound),
+            Arc::clone(grants),
+            Arc::clone(auditor),
+            HeaderSecrets::of(&job.run, grants),
+            Arc::clone(progress),
+        ));
         Ok(Self {
-            run_id,
-            grants,
-            progress,
+            grants: Arc::clone(grants),
+            progress: Arc::clone(progress),
+            auditor: Arc::clone(auditor),
+            wasi_http: WasiHttp::new(Arc::clone(&egress)),
+            egress,
             table,
             files,
             limiter,
             entered: false,
-            audited: HashSet::new(),
             wasi: wasi.build(),
             work: 0,
             preempted: false,
@@ -84,7 +92,8 @@ impl RunState {
         if std::mem::take(&mut self.preempted) {
             return None;
         }
-        Some(std::mem::take(&mut self.work).saturating_add(self.files.take_work()))
+        let work = std::mem::take(&mut self.work).saturating_add(self.files.take_work());
+        Some(work.saturating_add(self.egress.budget.take_work()))
     }
 }
 

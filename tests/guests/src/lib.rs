@@ -16,8 +16,10 @@ pub mod bindings {
 
 pub mod files;
 pub mod raw;
+pub mod wasi_http;
 
 pub use bindings::blockhouse::block::configuration;
+pub use bindings::blockhouse::block::http;
 pub use bindings::blockhouse::block::progress::{
     OutputValue, Step, StepDeclaration, StepError, aborted, declare, pause, summarize,
 };
@@ -79,4 +81,24 @@ pub fn first_secret(run: &Run) -> Option<&Secret> {
         Value::Secret(secret) => Some(secret),
         Value::Json(_) | Value::Text(_) => None,
     })
+}
+
+/// The run's inputs that are text, in their order; a key may be there more than once.
+pub fn texts(run: &Run) -> impl Iterator<Item = (&str, &str)> {
+    run.block.inputs.iter().filter_map(|input| match &input.value {
+        Value::Text(text) => Some((input.key.as_str(), text.as_str())),
+        Value::Json(_) | Value::Secret(_) => None,
+    })
+}
+
+/// The first text of this key.
+#[must_use]
+pub fn text<'a>(run: &'a Run, key: &str) -> Option<&'a str> {
+    texts(run).find_map(|(name, text)| (name == key).then_some(text))
+}
+
+/// The first text of this key as a number.
+#[must_use]
+pub fn number(run: &Run, key: &str) -> Option<u64> {
+    text(run, key)?.parse().ok()
 }

@@ -8,7 +8,7 @@
 //!   difference, appending books all, and shrinking changes nothing. This holds in whatever order the writes reach the disk.
 //! * A file that was unlinked and is still open, or was replaced by another one, stays booked.
 
-use crate::run::RunId;
+use crate::audit::Auditor;
 use blockhouse_policy::{FilesAccess, FilesPermit, Position};
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -26,7 +26,7 @@ const LISTING: u64 = 16;
 /// Books what is used, and says no.
 #[derive(Debug)]
 pub(super) struct Ledger {
-    run: RunId,
+    auditor: Arc<Auditor>,
     /// What grants files; for the audit log.
     rule: Option<Position>,
     bytes_allowed: u64,
@@ -43,10 +43,6 @@ struct Used {
     streams: usize,
     /// Work to be charged as fuel, in bytes.
     work: u64,
-    /// What was told to the operator, each once.
-    told: Vec<QuotaHit>,
-    /// Whether the operator was told that a change was denied.
-    was_denied: bool,
 }
 
 /// The offset up to which the bytes of an open file are booked.
@@ -91,10 +87,10 @@ impl Drop for Held {
 
 impl Ledger {
     /// Without a permit there is nothing that could be written.
-    pub(super) fn new(run: RunId, permit: Option<&FilesPermit>) -> Self {
+    pub(super) fn new(auditor: Arc<Auditor>, permit: Option<&FilesPermit>) -> Self {
         let writable = permit.filter(|permit| permit.access() == FilesAccess::ReadWrite);
         Self {
-            run,
+            auditor,
             rule: permit.map(|permit| permit.rule().clone()),
             bytes_allowed: writable.map_or(0, FilesPermit::quota_bytes),
             files_allowed: writable.map_or(0, FilesPermit::quota_files),
@@ -105,14 +101,9 @@ impl Ledger {
 
     /// Whether anything may be changed.
     pub(super) fn may_write(&self) -> bool {
-        let mut used = self.used();
-        if !self.is_writable && !std::mem::replace(&mut used.was_denied, true) {
-            tracing::warn!(
-                target: "audit",
-                run = %self.run,
-                rule = self.rule.as_ref().map(tracing::field::display),
-                "changing files denied"
-            );
+        if !self.is_writable {
+            let rule = "the policy does not let files be changed";
+            self.auditor.denied("files", "change", rule, self.rule.as_ref());
         }
         self.is_writable
     }
@@ -211,22 +202,15 @@ impl Ledger {
         Held { ledger: Arc::clone(self), listed, streams: 0 }
     }
 
-    /// Once per quota and run: a component must not be able to flood the operator's log.
-    fn tell(&self, mut used: MutexGuard<'_, Used>, hit: QuotaHit) -> QuotaHit {
-        if !used.told.contains(&hit) {
-            used.told.push(hit);
-            tracing::warn!(
-                target: "audit",
-                run = %self.run,
-                reason = %hit,
-                rule = self.rule.as_ref().map(tracing::field::display),
-                bytes = used.bytes,
-                bytes_allowed = self.bytes_allowed,
-                files = used.files,
-                files_allowed = self.files_allowed,
-                "file quota hit"
-            );
-        }
+    /// The auditor writes it down once per quota and run.
+    fn tell(&self, used: MutexGuard<'_, Used>, hit: QuotaHit) -> QuotaHit {
+        let (bytes, files) = (used.bytes, used.files);
+        drop(used);
+        let used = format!(
+            "{bytes} of {} bytes and {files} of {} files are used",
+            self.bytes_allowed, self.files_allowed
+        );
+        self.auditor.denied("file quota", &hit.to_string(), &used, self.rule.as_ref());
         hit
     }
 
@@ -239,16 +223,21 @@ impl Ledger {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::audit::About;
+
+    fn auditor() -> Arc<Auditor> {
+        Arc::new(Auditor::new(About::default()))
+    }
 
     fn ledger(bytes: u64, files: u64) -> Arc<Ledger> {
-        let mut ledger = Ledger::new(RunId::parse("run").unwrap(), None);
+        let mut ledger = Ledger::new(auditor(), None);
         (ledger.bytes_allowed, ledger.files_allowed) = (bytes, files);
         Arc::new(ledger)
     }
 
     #[test]
     fn without_a_permit_nothing_can_be_written() {
-        let ledger = Ledger::new(RunId::parse("run").unwrap(), None);
+        let ledger = Ledger::new(auditor(), None);
         assert!(!ledger.may_write());
         assert_eq!(ledger.append(&End::default(), 1), Err(QuotaHit::Bytes));
         assert_eq!(ledger.make(), Err(QuotaHit::Files));

@@ -1,0 +1,168 @@
+//! What the platform owner wants to know afterwards: [`Auditor`] writes it to the log under the target `audit`.
+//!
+//! Every event has the same fields, so that a machine can read them: `event`, `run`, `tenant`, `owner`, `component`,
+//! `policy`, and where a rule decided `rule`, `file` and `line`. A component can't flood the log: what it can bring about at
+//! will is written once per subject, and for so many subjects.
+
+use blockhouse_policy::Position;
+use std::collections::HashSet;
+use std::sync::{Mutex, PoisonError};
+
+/// Denials and reveals that are written per run. Against a component that asks for something new for ever.
+const SUBJECTS_MAX: usize = 100;
+
+/// Bytes of a subject; the component chooses it.
+const SUBJECT_MAX: usize = 300;
+
+/// Which run the events are about, as texts.
+#[derive(Clone, Debug, Default)]
+pub struct About {
+    /// The run's id.
+    pub run: String,
+    /// The workspace that ordered the block.
+    pub tenant: String,
+    /// The workspace that owns the definition.
+    pub owner: String,
+    /// The component's digest.
+    pub component: String,
+    /// The policy's name.
+    pub policy: String,
+}
+
+/// Writes the events of one run. Dropping it says how many were left out.
+#[derive(Debug)]
+pub struct Auditor {
+    about: About,
+    written: Mutex<Written>,
+}
+
+#[derive(Debug, Default)]
+struct Written {
+    subjects: HashSet<(&'static str, String)>,
+    left_out: u64,
+}
+
+/// An event with the fields that all have in common, those of a rule among them.
+macro_rules! event {
+    ($auditor:expr, $level:ident, $event:literal, $at:expr, { $($field:tt)* }, $($message:tt)+) => {{
+        let About { run, tenant, owner, component, policy } = &$auditor.about;
+        let at: Option<&Position> = $at;
+        tracing::$level!(
+            target: "audit",
+            event = $event,
+            run,
+            tenant,
+            owner,
+            component,
+            policy,
+            file = at.map(|at| &*at.file),
+            line = at.map(|at| at.line),
+            $($field)*
+            $($message)+
+        );
+    }};
+}
+
+impl Auditor {
+    /// Events about this run.
+    #[must_use]
+    pub fn new(about: About) -> Self {
+        Self { about, written: Mutex::default() }
+    }
+
+    /// Policy said no at call time: `what` is the kind of thing (`secret`, `http`), `subject` the thing that was asked for.
+    ///
+    /// Says whether this was the first time, so that others can tell it once, too.
+    pub fn denied(
+        &self,
+        what: &'static str,
+        subject: &str,
+        rule: &str,
+        at: Option<&Position>,
+    ) -> bool {
+        let subject = clip(subject);
+        let is_first = self.is_first(what, subject);
+        if is_first {
+            event!(self, warn, "denied", at, { what, subject, rule, }, "{what} denied");
+        }
+        is_first
+    }
+
+    /// A connection for a request, or the attempt at one: where to by name and by address, what allowed it and what came of it.
+    pub fn egress(&self, target: &str, address: Option<&str>, result: &str, at: Option<&Position>) {
+        event!(self, info, "egress", at, { target_host = target, address, result, }, "outbound HTTP");
+    }
+
+    /// The run was ended by a limit.
+    pub fn limit(&self, code: &str, used: u64, allowed: u64) {
+        event!(self, warn, "limit", None, { code, used, allowed, }, "limit hit");
+    }
+
+    /// Policy said no before the run was executed.
+    pub fn refused(&self, rule: &str, at: Option<&Position>) {
+        event!(self, warn, "refused", at, { rule, }, "run refused");
+    }
+
+    /// The component has seen the plain text of a secret.
+    pub fn revealed(&self, key: &str, at: Option<&Position>) {
+        let key = clip(key);
+        if self.is_first("reveal", key) {
+            event!(self, info, "revealed", at, { what = "secret", subject = key, }, "secret revealed");
+        }
+    }
+
+    // SECURITY: e2e::containment::asking_for_a_secret_for_ever_is_logged_once
+    fn is_first(&self, what: &'static str, subject: &str) -> bool {
+        let mut written = self.written.lock().unwrap_or_else(PoisonError::into_inner);
+        if written.subjects.contains(&(what, subject.to_owned())) {
+            return false;
+        }
+        if written.subjects.len() >= SUBJECTS_MAX {
+            written.left_out = written.left_out.saturating_add(1);
+            return false;
+        }
+        written.subjects.insert((what, subject.to_owned()))
+    }
+}
+
+impl Drop for Auditor {
+    fn drop(&mut self) {
+        let written = self.written.get_mut().unwrap_or_else(PoisonError::into_inner);
+        let left_out = written.left_out;
+        if left_out > 0 {
+            event!(self, warn, "left-out", None, { left_out, }, "{left_out} more audit events were left out");
+        }
+    }
+}
+
+fn clip(text: &str) -> &str {
+    text.get(..text.floor_char_boundary(SUBJECT_MAX)).unwrap_or_default()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_denial_is_told_once_per_subject() {
+        let auditor = Auditor::new(About::default());
+        assert!(auditor.denied("secret", "token", "no", None));
+        assert!(!auditor.denied("secret", "token", "no", None));
+        assert!(auditor.denied("http", "token", "no", None), "another kind of thing");
+    }
+
+    #[test]
+    fn denials_are_bounded_in_number_and_the_rest_is_counted() {
+        let mut auditor = Auditor::new(About::default());
+        let told = (0..1_000).filter(|n| auditor.denied("http", &n.to_string(), "no", None));
+        assert_eq!(told.count(), SUBJECTS_MAX);
+        assert_eq!(auditor.written.get_mut().unwrap().left_out, 900);
+    }
+
+    #[test]
+    fn a_subject_is_cut_between_characters() {
+        let auditor = Auditor::new(About::default());
+        assert!(auditor.denied("http", &"ü".repeat(1_000), "no", None));
+        assert_eq!(clip(&"ü".repeat(1_000)).len(), SUBJECT_MAX);
+    }
+}

@@ -1,0 +1,106 @@
+//! What all runs share on their way out: [`Outbound`].
+
+use super::proxy::{InvalidProxy, Proxy};
+use super::resolve::{Lookups, Resolve, System};
+use super::tls::{BuildError, BuildErrorKind, Client};
+use blockhouse_policy::{HttpPermit, Policy, RuleId, Scheme};
+use secrecy::SecretString;
+use std::collections::HashMap;
+use std::path::Path;
+use std::sync::Arc;
+use tokio_rustls::rustls::pki_types::CertificateDer;
+
+/// The operator's own settings for what components send. Policies can't change them.
+#[derive(Clone, Debug)]
+pub struct Config {
+    /// The proxy for `http` and `https`, as a URL that may hold credentials. It resolves names itself: which address a name
+    /// has is then its decision. Which names are asked for stays policy's.
+    pub proxy: Option<SecretString>,
+    /// Hosts, domains (`.example.com`) and networks (`10.0.0.0/8`) that are reached without the proxy.
+    pub no_proxy: Vec<String>,
+    /// Certificate authorities in DER format to trust besides the platform's, for every policy and for the proxy.
+    pub authorities: Vec<Vec<u8>>,
+    /// Who knows the addresses of names.
+    pub resolver: Arc<dyn Resolve>,
+}
+
+impl Default for Config {
+    /// Directly, by the system's resolver, with the platform's authorities.
+    fn default() -> Self {
+        Self {
+            proxy: None,
+            no_proxy: Vec::new(),
+            authorities: Vec::new(),
+            resolver: Arc::new(System),
+        }
+    }
+}
+
+/// Why outbound HTTP can't be set up.
+#[derive(Debug, thiserror::Error)]
+pub enum StartError {
+    /// The operator's certificate authorities, or the platform's, can't be used.
+    #[error("failed to set up TLS for outbound HTTP")]
+    Authorities(#[source] BuildErrorKind),
+    /// The proxy can't be used.
+    #[error("failed to set up the proxy for outbound HTTP")]
+    Proxy(#[from] InvalidProxy),
+    /// Files that a policy names can't be used.
+    #[error("failed to set up TLS for a policy")]
+    Rule(#[from] BuildError),
+}
+
+/// TLS clients, resolver and proxy. Made once, when the daemon starts; shared by all runs.
+#[derive(Debug)]
+pub struct Outbound {
+    /// For rules without files of their own. None if no policy grants `https` and the proxy does not speak it.
+    shared: Option<Client>,
+    of_rules: HashMap<RuleId, Client>,
+    pub(super) lookups: Lookups,
+    pub(super) proxy: Option<Proxy>,
+}
+
+impl Outbound {
+    /// Reads the certificates and keys that the policies name.
+    ///
+    /// # Errors
+    /// [`StartError`], with the policy's file and line if it is about a policy.
+    pub fn build<'a>(
+        config: Config,
+        policies: impl IntoIterator<Item = &'a Policy>,
+    ) -> Result<Self, StartError> {
+        let proxy = match &config.proxy {
+            Some(url) => Some(Proxy::new(url, &config.no_proxy)?),
+            None => None,
+        };
+        let authorities: Vec<_> =
+            config.authorities.into_iter().map(CertificateDer::from).collect();
+        let mut of_rules = HashMap::new();
+        let mut needs_tls = proxy.as_ref().is_some_and(|proxy| proxy.is_tls);
+        for policy in policies {
+            let directory = Path::new(&**policy.file()).parent().unwrap_or_else(|| Path::new(""));
+            for rule in policy.http() {
+                needs_tls |= rule.schemes().contains(&Scheme::Https);
+                let client = Client::of_rule(rule, directory, &authorities)
+                    .map_err(|kind| BuildError { at: rule.position().clone(), kind })?;
+                of_rules.extend(client.map(|client| (rule.id().clone(), client)));
+            }
+        }
+        // Without TLS the platform's roots are not loaded, so that an image without any works for those who need none.
+        let shared = match needs_tls {
+            true => Some(Client::trusting(authorities).map_err(StartError::Authorities)?),
+            false => None,
+        };
+        Ok(Self { shared, of_rules, lookups: Lookups::new(config.resolver), proxy })
+    }
+
+    /// TLS as the rule wants it.
+    pub(super) fn tls(&self, permit: &HttpPermit) -> Option<&Client> {
+        self.of_rules.get(permit.rule_id()).or(self.shared.as_ref())
+    }
+
+    /// TLS with the proxy.
+    pub(super) fn proxy_tls(&self) -> Option<&Client> {
+        self.shared.as_ref()
+    }
+}

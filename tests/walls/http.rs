@@ -1,0 +1,60 @@
+//! Outbound HTTP: what is not granted is not reached, whatever it is called, and what is reached can't be misused.
+//!
+//! Servers are on loopback, which policies here grant by `private`, and names lead there by a resolver of the tests' own.
+
+mod certificates;
+pub(crate) mod http_endless_body;
+pub(crate) mod http_hoard_headers;
+pub(crate) mod http_many_connections;
+pub(crate) mod http_many_requests;
+pub(crate) mod http_many_secrets;
+mod http_proxy;
+pub(crate) mod http_request;
+mod server;
+pub(crate) mod wasi_http_request;
+
+use crate::trial::{Ended, Trial};
+use blockhouse::run::Value;
+use blockhouse_artifacts::HTTP_REQUEST;
+use server::{Names, Server};
+use std::sync::Arc;
+
+/// A policy that grants `api.test` on this port, by `http`, at an address of this machine.
+fn granted(port: u16) -> String {
+    rule("'api.test'", &format!("ports = [{port}]\nprivate = ['127.0.0.0/8']"))
+}
+
+/// A policy that grants these hosts by `http`.
+fn rule(hosts: &str, more: &str) -> String {
+    format!("[[http]]\nreason = 'x'\nhosts = [{hosts}]\nschemes = ['http']\n{more}\n")
+}
+
+/// Lets the secret `token` be used in requests to this host.
+fn usable(host: &str) -> String {
+    format!("[[secrets.use]]\nreason = 'x'\nkeys = ['token']\nin = ['http']\nhosts = ['{host}']\n")
+}
+
+fn text(text: &str) -> Value {
+    Value::Text(text.to_owned())
+}
+
+/// A request for this URL by the plain interface, with names that lead to this machine.
+fn request(policy: &str, url: &str) -> Trial {
+    request_by(&Names::local(), policy, url)
+}
+
+fn request_by(names: &Arc<Names>, policy: &str, url: &str) -> Trial {
+    Trial::of(HTTP_REQUEST).policy(policy).http(names.config()).input("url", text(url))
+}
+
+/// A request to this server, which the policy grants.
+fn request_to(server: &Server) -> Trial {
+    request(&granted(server.port), &server.url("/"))
+}
+
+/// The component was told that something failed, in these words.
+#[track_caller]
+fn told(ended: &Ended, kind: &str, words: &str) {
+    assert!(ended.told.contains(&format!("error: SendError::{kind}(")), "{}", ended.told);
+    assert!(ended.told.contains(words), "{}", ended.told);
+}
