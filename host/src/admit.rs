@@ -1,7 +1,8 @@
 //! The second stage: decides whether and by what a claimed run is executed. Makes [`AdmittedRun`]s.
 
+use crate::audit::{About, Auditor};
 use crate::meshstack::Claim;
-use crate::outcome::{Failure, Outcome};
+use crate::outcome::{Failure, Outcome, Refusal};
 use crate::run::Run;
 use crate::sandbox::Component;
 use blockhouse_policy::{Grants, RouteMatch, Subject};
@@ -50,8 +51,20 @@ pub fn admit(claim: Claim, routes: &[Arc<Route>]) -> Result<AdmittedRun, Outcome
     let route = routes.iter().find(|route| route.matches.matches(&subject));
     match route {
         Some(route) => Ok(AdmittedRun { route: Arc::clone(route), run }),
-        None => Err(Outcome::Failed(Failure::NoComponent { message: no_route(&run) })),
+        None => Err(Outcome::Refused(refusal(&run))),
     }
+}
+
+fn refusal(run: &Run) -> Refusal {
+    let rule = "no route takes the run".to_owned();
+    let about = About {
+        run: run.id.to_string(),
+        tenant: run.block.tenant.clone(),
+        owner: run.definition.owner.clone(),
+        ..About::default()
+    };
+    Auditor::new(about).refused(&rule);
+    Refusal { rule, message: no_route(run) }
 }
 
 fn no_route(run: &Run) -> String {

@@ -4,7 +4,7 @@
 //! `policy`, and where a rule decided `rule`, `file` and `line`. A component can't flood the log: what it can bring about at
 //! will is written once per subject, and for so many subjects.
 
-use blockhouse_policy::Position;
+use blockhouse_policy::{Denied, Position};
 use std::collections::HashSet;
 use std::sync::{Mutex, PoisonError};
 
@@ -42,11 +42,23 @@ struct Written {
     left_out: u64,
 }
 
+/// Where the rule stands that an event is about.
+struct Place<'a> {
+    file: Option<&'a str>,
+    line: Option<u32>,
+}
+
+impl<'a> Place<'a> {
+    fn of(at: Option<&'a Position>) -> Self {
+        Self { file: at.map(|at| &*at.file), line: at.map(|at| at.line) }
+    }
+}
+
 /// An event with the fields that all have in common, those of a rule among them.
 macro_rules! event {
-    ($auditor:expr, $level:ident, $event:literal, $at:expr, { $($field:tt)* }, $($message:tt)+) => {{
+    ($auditor:expr, $level:ident, $event:literal, $place:expr, { $($field:tt)* }, $($message:tt)+) => {{
         let About { run, tenant, owner, component, policy } = &$auditor.about;
-        let at: Option<&Position> = $at;
+        let Place { file, line } = $place;
         tracing::$level!(
             target: "audit",
             event = $event,
@@ -55,8 +67,8 @@ macro_rules! event {
             owner,
             component,
             policy,
-            file = at.map(|at| &*at.file),
-            line = at.map(|at| at.line),
+            file,
+            line,
             $($field)*
             $($message)+
         );
@@ -73,41 +85,45 @@ impl Auditor {
     /// Policy said no at call time: `what` is the kind of thing (`secret`, `http`), `subject` the thing that was asked for.
     ///
     /// Says whether this was the first time, so that others can tell it once, too.
-    pub fn denied(
-        &self,
-        what: &'static str,
-        subject: &str,
-        rule: &str,
-        at: Option<&Position>,
-    ) -> bool {
+    pub fn denied(&self, what: &'static str, subject: &str, denied: &Denied) -> bool {
+        let line = denied.at.as_ref().map(|at| at.line);
+        self.deny(what, subject, &denied.rule, Place { file: Some(&denied.file), line })
+    }
+
+    /// More than a rule grants was asked for; the component goes on.
+    pub fn quota(&self, what: &'static str, subject: &str, rule: &str, at: Option<&Position>) {
+        self.deny(what, subject, rule, Place::of(at));
+    }
+
+    fn deny(&self, what: &'static str, subject: &str, rule: &str, place: Place<'_>) -> bool {
         let subject = clip(subject);
         let is_first = self.is_first(what, subject);
         if is_first {
-            event!(self, warn, "denied", at, { what, subject, rule, }, "{what} denied");
+            event!(self, warn, "denied", place, { what, subject, rule, }, "{what} denied");
         }
         is_first
     }
 
     /// A connection for a request, or the attempt at one: where to by name and by address, what allowed it and what came of it.
     pub fn egress(&self, target: &str, address: Option<&str>, result: &str, at: Option<&Position>) {
-        event!(self, info, "egress", at, { target_host = target, address, result, }, "outbound HTTP");
+        event!(self, info, "egress", Place::of(at), { target_host = target, address, result, }, "outbound HTTP");
     }
 
-    /// The run was ended by a limit.
-    pub fn limit(&self, code: &str, used: u64, allowed: u64) {
-        event!(self, warn, "limit", None, { code, used, allowed, }, "limit hit");
+    /// The run was ended by a limit; `at` is where the limit was set, if it is not a default.
+    pub fn limit(&self, code: &str, used: u64, allowed: u64, at: Option<&Position>) {
+        event!(self, warn, "limit", Place::of(at), { code, used, allowed, }, "limit hit");
     }
 
-    /// Policy said no before the run was executed.
-    pub fn refused(&self, rule: &str, at: Option<&Position>) {
-        event!(self, warn, "refused", at, { rule, }, "run refused");
+    /// The run is not executed at all.
+    pub fn refused(&self, rule: &str) {
+        event!(self, warn, "refused", Place::of(None), { rule, }, "run refused");
     }
 
     /// The component has seen the plain text of a secret.
     pub fn revealed(&self, key: &str, at: Option<&Position>) {
         let key = clip(key);
         if self.is_first("reveal", key) {
-            event!(self, info, "revealed", at, { what = "secret", subject = key, }, "secret revealed");
+            event!(self, info, "revealed", Place::of(at), { what = "secret", subject = key, }, "secret revealed");
         }
     }
 
@@ -130,7 +146,7 @@ impl Drop for Auditor {
         let written = self.written.get_mut().unwrap_or_else(PoisonError::into_inner);
         let left_out = written.left_out;
         if left_out > 0 {
-            event!(self, warn, "left-out", None, { left_out, }, "{left_out} more audit events were left out");
+            event!(self, warn, "left-out", Place::of(None), { left_out, }, "{left_out} more audit events were left out");
         }
     }
 }
@@ -142,19 +158,24 @@ fn clip(text: &str) -> &str {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use blockhouse_policy::Grants;
+
+    fn denied() -> Denied {
+        Grants::none().reveal("token").unwrap_err()
+    }
 
     #[test]
     fn a_denial_is_told_once_per_subject() {
         let auditor = Auditor::new(About::default());
-        assert!(auditor.denied("secret", "token", "no", None));
-        assert!(!auditor.denied("secret", "token", "no", None));
-        assert!(auditor.denied("http", "token", "no", None), "another kind of thing");
+        assert!(auditor.denied("secret", "token", &denied()));
+        assert!(!auditor.denied("secret", "token", &denied()));
+        assert!(auditor.denied("http", "token", &denied()), "another kind of thing");
     }
 
     #[test]
     fn denials_are_bounded_in_number_and_the_rest_is_counted() {
         let mut auditor = Auditor::new(About::default());
-        let told = (0..1_000).filter(|n| auditor.denied("http", &n.to_string(), "no", None));
+        let told = (0..1_000).filter(|n| auditor.denied("http", &n.to_string(), &denied()));
         assert_eq!(told.count(), SUBJECTS_MAX);
         assert_eq!(auditor.written.get_mut().unwrap().left_out, 900);
     }
@@ -162,7 +183,7 @@ mod tests {
     #[test]
     fn a_subject_is_cut_between_characters() {
         let auditor = Auditor::new(About::default());
-        assert!(auditor.denied("http", &"ü".repeat(1_000), "no", None));
+        assert!(auditor.denied("http", &"ü".repeat(1_000), &denied()));
         assert_eq!(clip(&"ü".repeat(1_000)).len(), SUBJECT_MAX);
     }
 }

@@ -14,7 +14,7 @@ pub enum Outcome {
     Faulted(Fault),
     /// The component did its part; something outside finishes the run.
     HandedOver,
-    /// Policy said no before anything was done.
+    /// The operator's rules said no before anything was done.
     Refused(Refusal),
     /// All went well.
     Succeeded,
@@ -57,11 +57,6 @@ pub enum Failure {
     Misuse {
         /// What it did.
         detail: String,
-    },
-    /// No component can be used for the run: no route, or the route's component can't be loaded.
-    NoComponent {
-        /// What is missing and what to do.
-        message: String,
     },
     /// The component trapped.
     Trap {
@@ -134,6 +129,28 @@ impl LimitName {
     }
 }
 
+impl LimitName {
+    /// The key of the limit in policies; none for what can't be set.
+    #[must_use]
+    pub fn policy_key(self) -> Option<&'static str> {
+        Some(match self {
+            Self::Cpu => "fuel",
+            Self::Handles => "handles",
+            Self::Log => "log_total_mib",
+            Self::Memory => "memory_mib",
+            Self::Outputs => "outputs_kib",
+            Self::Received => "http_received_mib",
+            Self::Requests => "http_requests",
+            Self::Sent => "http_sent_mib",
+            Self::Stack => return None,
+            Self::Steps => "steps",
+            Self::Table => "table_elements",
+            Self::Time => "wall_time",
+            Self::Transfer => "host_call_mib",
+        })
+    }
+}
+
 impl LimitHit {
     /// A limit that is counted in sizes.
     #[must_use]
@@ -197,7 +214,7 @@ impl fmt::Display for LimitHit {
     }
 }
 
-/// Policy said no.
+/// The operator's rules said no: no route takes the run.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Refusal {
     /// Which rule said no.
@@ -260,11 +277,10 @@ impl Outcome {
             Self::Failed(Failure::Input { .. }) => "input",
             Self::Failed(Failure::Limit(hit)) => hit.limit.code(),
             Self::Failed(Failure::Misuse { .. }) => "component.misuse",
-            Self::Failed(Failure::NoComponent { .. }) => "component.missing",
             Self::Failed(Failure::Trap { .. }) => "component.trap",
             Self::Faulted(_) => "host",
             Self::HandedOver => "handed-over",
-            Self::Refused(_) => "policy.denied",
+            Self::Refused(_) => "refused",
             Self::Succeeded => "succeeded",
         }
     }
@@ -283,9 +299,9 @@ impl Outcome {
                 "The runner was shut down before this run had ended. Please start the run again."
                     .to_owned()
             }
-            Self::Failed(Failure::Component { message, .. })
-            | Self::Failed(Failure::Input { message })
-            | Self::Failed(Failure::NoComponent { message }) => message.clone(),
+            Self::Failed(Failure::Component { message, .. } | Failure::Input { message }) => {
+                message.clone()
+            }
             Self::Failed(Failure::Limit(hit)) => {
                 format!("The run was stopped by a limit ({}): {hit}.", hit.limit.code())
             }
@@ -319,9 +335,7 @@ impl Outcome {
             Self::Faulted(fault) => Some(fault.detail.clone()),
             Self::Refused(refusal) => Some(refusal.rule.clone()),
             Self::Aborted(_)
-            | Self::Failed(
-                Failure::Input { .. } | Failure::Limit(_) | Failure::NoComponent { .. },
-            )
+            | Self::Failed(Failure::Input { .. } | Failure::Limit(_))
             | Self::HandedOver
             | Self::Succeeded => None,
         }

@@ -119,7 +119,7 @@ impl Sandbox {
                 return (ending::not_begun(&error), usage);
             }
         };
-        let auditor = Arc::clone(&job.auditor);
+        let (auditor, grants) = (Arc::clone(&job.auditor), Arc::clone(&job.grants));
         let budget = Arc::clone(&store.data().egress.budget);
         let work = call(&mut store, component, job.run);
         let ended = tokio::select! {
@@ -149,7 +149,8 @@ impl Sandbox {
         };
         let outcome = ending::outcome(ended, store.data(), &usage);
         if let Outcome::Failed(Failure::Limit(hit)) = &outcome {
-            auditor.limit(hit.limit.code(), hit.used, hit.allowed);
+            let rule = hit.limit.policy_key().and_then(|key| grants.limit_rule(key));
+            auditor.limit(hit.limit.code(), hit.used, hit.allowed, rule);
         }
         (outcome, usage)
     }

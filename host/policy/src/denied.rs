@@ -15,6 +15,8 @@ pub struct Denied {
     pub rule: String,
     /// The name of the policy or ceiling that said no.
     pub policy: Arc<str>,
+    /// Its file.
+    pub file: Arc<str>,
     /// The rule that is to blame, where there is one: what nothing grants has none.
     pub at: Option<Position>,
 }
@@ -35,8 +37,8 @@ impl<'p> Part<'p> {
 
     /// No rule grants this.
     pub(crate) fn denies(self, what: fmt::Arguments<'_>) -> Denied {
-        let policy = Arc::clone(self.policy().name());
-        Denied { rule: format!("{self} {what}"), policy, at: None }
+        let (policy, file) = (Arc::clone(self.policy().name()), Arc::clone(self.policy().file()));
+        Denied { rule: format!("{self} {what}"), policy, file, at: None }
     }
 }
 

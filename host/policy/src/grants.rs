@@ -62,6 +62,18 @@ impl Grants {
         &self.limits
     }
 
+    /// Where the limit of this key (as in [`Limits::TABLE`](Limits::TABLE)) was set to what it is: in the policy, in the ceiling, or
+    /// nowhere when it is a default.
+    #[must_use]
+    pub fn limit_rule(&self, key: &str) -> Option<&Position> {
+        let limit = Limits::TABLE.iter().find(|limit| limit.key == key)?;
+        let value = limit.base(&self.limits)?;
+        let given = self.parts().filter_map(|part| part.policy().limits());
+        let mut given = given.flat_map(|given| given.limits());
+        let rule = given.find(|given| given.limit().key == key && given.base() == value)?;
+        Some(rule.position())
+    }
+
     /// The policy.
     #[must_use]
     pub fn policy(&self) -> &Arc<Policy> {

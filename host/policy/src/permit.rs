@@ -106,7 +106,9 @@ impl HttpPermit {
             };
             let verb = if is_never { "can't" } else { "does not" };
             let rule = format!("{part} {verb} grant {host} at {address} ({what})");
-            Denied { rule, policy: Arc::clone(part.policy().name()), at: Some(position.clone()) }
+            let (policy, file) = (part.policy().name(), part.policy().file());
+            let (policy, file) = (Arc::clone(policy), Arc::clone(file));
+            Denied { rule, policy, file, at: Some(position.clone()) }
         };
         // SECURITY: permit::addresses_are_vetted_by_policy_and_ceiling
         let rule = self.policy.http().get(self.index);

@@ -32,7 +32,7 @@ use crate::sandbox::RunState;
 use crate::sandbox::bindings::blockhouse::block::http::{
     Credentials, Header, HeaderValue, Host, Part, Request, Response, SendError as Answer,
 };
-use blockhouse_policy::{Grants, HttpPermit, Target};
+use blockhouse_policy::{HttpPermit, Target};
 use body::ResponseBody;
 use bytes::Bytes;
 use error::SendError;
@@ -202,7 +202,7 @@ impl RunState {
             Err(denied) => {
                 let subject = format!("{} to {target}", handle.key);
                 let Self { auditor, .. } = self;
-                auditor.denied("secret", &subject, &denied.rule, denied.at.as_ref());
+                auditor.denied("secret", &subject, &denied);
                 return Ok(Err(SendError::Denied(denied.rule)));
             }
         };

@@ -219,6 +219,7 @@ impl RunState {
         let secret = self.table.get(secret)?;
         // SECURITY: walls::a_secret_goes_into_no_output_without_a_grant
         if let Err(denied) = self.grants.secret_in_output(&secret.key) {
+            self.auditor.denied("secret in output", &secret.key, &denied);
             return Ok(Err(denied));
         }
         let text = secret.text.expose_secret();

@@ -33,8 +33,7 @@ impl HostSecret for RunState {
                 Ok(Ok(text))
             }
             Err(denied) => {
-                let at = denied.at.as_ref();
-                self.auditor.denied("secret", &secret.key, &denied.rule, at);
+                self.auditor.denied("secret", &secret.key, &denied);
                 Ok(Err(Denied { reason: denied.rule }))
             }
         }

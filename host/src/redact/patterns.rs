@@ -1,6 +1,7 @@
 //! From secrets to the patterns that stand for them.
 
 use super::encoding::{Encoding, line_ends};
+use crate::excerpt::plain;
 use data_encoding::BASE64;
 use secrecy::{ExposeSecret as _, SecretString};
 use std::collections::{BTreeSet, HashMap};
@@ -178,7 +179,9 @@ impl Texts {
         if secret.is_empty() {
             return;
         }
-        if secret.bytes().filter(|byte| !matches!(byte, b'\n' | b'\r')).count() < VALUE_MIN {
+        // As it would be shown: a secret may have characters that no text keeps.
+        let shown = plain(secret);
+        if shown.bytes().filter(|byte| !matches!(byte, b'\n' | b'\r')).count() < VALUE_MIN {
             self.omissions.push((name, Omission::TooShort));
             return;
         }

@@ -42,6 +42,14 @@ fn nothing_is_left_of_a_secret_that_is_part_of_another_one() {
     assert_eq!(redactor.redact("secret-keysecret-key secret-key"), "[secret a] [secret a]");
 }
 
+/// Found by fuzzing: six bytes, of which five are ever shown.
+#[test]
+fn a_secret_counts_by_what_would_be_shown_of_it() {
+    let secrets = [SecretString::from("]\u{2}? %(\n")];
+    let (_, warnings) = Redactor::new([("a", &secrets[0])]).unwrap();
+    assert_eq!(warnings, [Warning { key: "a".to_owned(), omission: Omission::TooShort }]);
+}
+
 #[test]
 fn a_short_secret_is_left_alone_with_a_warning() {
     let (redactor, warnings) = with_warnings(&["12345", " abc\n", "", "123456"]);

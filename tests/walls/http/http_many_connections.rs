@@ -17,11 +17,11 @@ async fn connections_beyond_the_limit_wait() {
     let trial = trial.http(Names::local().config()).input("times", text("6"));
     let run = trial.input("authority", text(&server.authority())).start();
     run.tells("sent: 6").await;
-    server.connected(2).await;
+    server.holds(2, 2).await;
     // One after the other is answered; each makes room for another one.
     for answered in 1..=4 {
         gate.add_permits(1);
-        server.connected(2 + answered).await;
+        server.holds(2, 2 + answered).await;
     }
     gate.add_permits(2);
     let ended = run.end().await.succeeded();

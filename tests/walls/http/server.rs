@@ -165,6 +165,15 @@ impl Server {
         self.until(|state| state.connections.load(Ordering::SeqCst) >= count).await;
     }
 
+    /// Waits until so many requests wait for their replies, and so many connections were made altogether.
+    pub(crate) async fn holds(&self, waiting: usize, connections: usize) {
+        self.until(|state| {
+            state.waiting.load(Ordering::SeqCst) == waiting
+                && state.connections.load(Ordering::SeqCst) == connections
+        })
+        .await;
+    }
+
     /// Waits until all connections have ended.
     pub(crate) async fn idle(&self) {
         let both =
@@ -208,6 +217,7 @@ impl State {
         let mut reply = (self.script)(&seen);
         let waiting = self.waiting.fetch_add(1, Ordering::SeqCst) + 1;
         self.most.fetch_max(waiting, Ordering::SeqCst);
+        self.changed.notify_waiters();
         while let Reply::Held(gate, then) = reply {
             gate.acquire().await.unwrap().forget();
             reply = *then;

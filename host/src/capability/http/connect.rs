@@ -152,7 +152,7 @@ impl Connector {
                 Ok(permit) => permits.push(permit),
                 Err(denied) => {
                     let subject = format!("{target} at {address}");
-                    self.auditor.denied("http", &subject, &denied.rule, denied.at.as_ref());
+                    self.auditor.denied("http", &subject, &denied);
                     first_denied.get_or_insert(denied.rule);
                 }
             }

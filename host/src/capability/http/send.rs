@@ -116,7 +116,7 @@ impl Egress {
             Ok(permit) => Ok(permit),
             Err(denied) => {
                 let subject = target.to_string();
-                self.auditor.denied("http", &subject, &denied.rule, denied.at.as_ref());
+                self.auditor.denied("http", &subject, &denied);
                 Err(SendError::Denied(denied.rule))
             }
         }

@@ -103,7 +103,7 @@ impl Ledger {
     pub(super) fn may_write(&self) -> bool {
         if !self.is_writable {
             let rule = "the policy does not let files be changed";
-            self.auditor.denied("files", "change", rule, self.rule.as_ref());
+            self.auditor.quota("files", "change", rule, self.rule.as_ref());
         }
         self.is_writable
     }
@@ -210,7 +210,7 @@ impl Ledger {
             "{bytes} of {} bytes and {files} of {} files are used",
             self.bytes_allowed, self.files_allowed
         );
-        self.auditor.denied("file quota", &hit.to_string(), &used, self.rule.as_ref());
+        self.auditor.quota("file quota", &hit.to_string(), &used, self.rule.as_ref());
         hit
     }
 
