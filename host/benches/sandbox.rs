@@ -30,7 +30,7 @@ fn job(grants: &Arc<Grants>, outbound: &Arc<Outbound>) -> Job {
         work: None,
         progress: Arc::new(Progress::new(Timeline::new(grants.limits()), Abort::default())),
         outbound: Arc::clone(outbound),
-        auditor: Arc::new(Auditor::new(About::default())),
+        auditor: Arc::new(Auditor::new(About::default(), Arc::default())),
         abort_grace: Duration::from_secs(10),
     }
 }

@@ -63,7 +63,7 @@ fn refusal(run: &Run) -> Refusal {
         owner: run.definition.owner.clone(),
         ..About::default()
     };
-    Auditor::new(about).refused(&rule);
+    Auditor::new(about, Arc::default()).refused(&rule);
     Refusal { rule, message: no_route(run) }
 }
 

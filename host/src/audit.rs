@@ -4,9 +4,10 @@
 //! `policy`, and where a rule decided `rule`, `file` and `line`. A component can't flood the log: what it can bring about at
 //! will is written once per subject, and for so many subjects.
 
+use crate::redact::Redactor;
 use blockhouse_policy::{Denied, Position};
 use std::collections::HashSet;
-use std::sync::{Mutex, PoisonError};
+use std::sync::{Arc, Mutex, PoisonError};
 
 /// Denials and reveals that are written per run. Against a component that asks for something new for ever.
 const SUBJECTS_MAX: usize = 100;
@@ -33,6 +34,7 @@ pub struct About {
 #[derive(Debug)]
 pub struct Auditor {
     about: About,
+    redactor: Arc<Redactor>,
     written: Mutex<Written>,
 }
 
@@ -76,10 +78,10 @@ macro_rules! event {
 }
 
 impl Auditor {
-    /// Events about this run.
+    /// Events about this run, without its secrets: a component may ask for a host whose name is one.
     #[must_use]
-    pub fn new(about: About) -> Self {
-        Self { about, written: Mutex::default() }
+    pub fn new(about: About, redactor: Arc<Redactor>) -> Self {
+        Self { about, redactor, written: Mutex::default() }
     }
 
     /// Policy said no at call time: `what` is the kind of thing (`secret`, `http`), `subject` the thing that was asked for.
@@ -96,16 +98,19 @@ impl Auditor {
     }
 
     fn deny(&self, what: &'static str, subject: &str, rule: &str, place: Place<'_>) -> bool {
-        let subject = clip(subject);
+        // SECURITY: audit::secrets_are_in_no_event
+        let (subject, rule) = (self.redactor.redact(subject), self.redactor.redact(rule));
+        let subject = clip(&subject);
         let is_first = self.is_first(what, subject);
         if is_first {
-            event!(self, warn, "denied", place, { what, subject, rule, }, "{what} denied");
+            event!(self, warn, "denied", place, { what, subject, rule = &*rule, }, "{what} denied");
         }
         is_first
     }
 
     /// A connection for a request, or the attempt at one: where to by name and by address, what allowed it and what came of it.
     pub fn egress(&self, target: &str, address: Option<&str>, result: &str, at: Option<&Position>) {
+        let target = &*self.redactor.redact(target);
         event!(self, info, "egress", Place::of(at), { target_host = target, address, result, }, "outbound HTTP");
     }
 
@@ -166,7 +171,7 @@ mod tests {
 
     #[test]
     fn a_denial_is_told_once_per_subject() {
-        let auditor = Auditor::new(About::default());
+        let auditor = Auditor::new(About::default(), Arc::default());
         assert!(auditor.denied("secret", "token", &denied()));
         assert!(!auditor.denied("secret", "token", &denied()));
         assert!(auditor.denied("http", "token", &denied()), "another kind of thing");
@@ -174,15 +179,26 @@ mod tests {
 
     #[test]
     fn denials_are_bounded_in_number_and_the_rest_is_counted() {
-        let mut auditor = Auditor::new(About::default());
+        let mut auditor = Auditor::new(About::default(), Arc::default());
         let told = (0..1_000).filter(|n| auditor.denied("http", &n.to_string(), &denied()));
         assert_eq!(told.count(), SUBJECTS_MAX);
         assert_eq!(auditor.written.get_mut().unwrap().left_out, 900);
     }
 
     #[test]
+    fn secrets_are_in_no_event() {
+        let secret = secrecy::SecretString::from("hooks-7f3a9c.example.com");
+        let (redactor, _) = Redactor::new([("webhook", &secret)]).unwrap();
+        let mut auditor = Auditor::new(About::default(), Arc::new(redactor));
+        assert!(auditor.denied("http", "https://hooks-7f3a9c.example.com:8443", &denied()));
+        let subjects = &auditor.written.get_mut().unwrap().subjects;
+        let expected = ("http", "https://[secret webhook]:8443".to_owned());
+        assert!(subjects.contains(&expected), "{subjects:?}");
+    }
+
+    #[test]
     fn a_subject_is_cut_between_characters() {
-        let auditor = Auditor::new(About::default());
+        let auditor = Auditor::new(About::default(), Arc::default());
         assert!(auditor.denied("http", &"ü".repeat(1_000), &denied()));
         assert_eq!(clip(&"ü".repeat(1_000)).len(), SUBJECT_MAX);
     }

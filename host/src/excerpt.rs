@@ -80,6 +80,12 @@ pub fn clip(text: &str, limit: usize) -> String {
     format!("{}{MARK}", plain.get(..end).unwrap_or_default())
 }
 
+/// As [`clip`], on one line: for lists and tables, in which a line end would begin a line of ours.
+#[must_use]
+pub fn line(text: &str, limit: usize) -> String {
+    clip(text, limit).replace(['\n', '\t'], " ")
+}
+
 /// The text without control characters other than line ends and tabs.
 #[must_use]
 pub fn plain(text: &str) -> Cow<'_, str> {

@@ -30,15 +30,16 @@ pub async fn execute(
     means: &Means<'_>,
     progress: Arc<Progress>,
 ) -> (Outcome, Usage) {
-    let PreparedRun { run, route, redactor: _, place: _place } = prepared;
+    let PreparedRun { run, route, redactor, place: _place } = prepared;
     let grants = Arc::clone(&route.grants);
-    let auditor = Arc::new(Auditor::new(About {
+    let about = About {
         run: run.run.id.to_string(),
         tenant: run.run.block.tenant.clone(),
         owner: run.run.definition.owner.clone(),
         component: route.component.digest().to_string(),
         policy: grants.policy().name().to_string(),
-    }));
+    };
+    let auditor = Arc::new(Auditor::new(about, redactor));
     let directory = match grants.allows_files() {
         Ok(permit) => match means.directories.create(&run.run.id, permit).await {
             Ok(directory) => Some(directory),

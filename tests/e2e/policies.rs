@@ -61,6 +61,68 @@ fn a_run_that_no_route_takes_is_explained_as_well() {
     }
 }
 
+/// A policy that asks for much under a ceiling that grants little, and a run of someone hostile.
+#[test]
+fn what_the_ceiling_takes_away_is_not_explained_as_granted() {
+    let directory = tempfile::tempdir().unwrap();
+    let write = |name: &str, text: &str| fs::write(directory.path().join(name), text).unwrap();
+    write(
+        "runner-config.yml",
+        "ceiling: ceiling.toml\nroutes:\n- match: {implementationType: MANUAL}\n  component: {embedded: manual}\n  \
+         policy: {file: wide.toml}\n",
+    );
+    write(
+        "wide.toml",
+        "description = 'Wide.'\n[limits]\nreason = 'r'\nfuel = 500\n\
+         [[http]]\nreason = 'r'\nhosts = ['api.example.com']\n\
+         [[secrets.reveal]]\nreason = 'r'\nkeys = ['token']\n\
+         [[secrets.use]]\nreason = 'r'\nkeys = ['token']\nin = ['http']\nhosts = ['api.example.com']\n",
+    );
+    write("ceiling.toml", "description = 'Tight.'\n[limits]\nreason = 'r'\nfuel = 1\n");
+    write("run.json", &run_of("team-a", "token"));
+    let output = run(directory.path(), &["policy", "explain", "--run", "run.json"]);
+    assert_eq!(output.status.code(), Some(0), "{}", stderr(&output));
+    let text = stdout(&output);
+    for part in [
+        "reach api.example.com by https, as far as the ceiling lets it",
+        "see the secrets token in clear, as far as the ceiling lets it",
+        "fuel               1 million instructions  [ceiling.toml:4]",
+        "seen in clear  no: the ceiling `ceiling` does not reveal the secret `token`  [ceiling.toml]",
+        "in requests    no: the ceiling `ceiling` grants no outbound HTTP  [ceiling.toml]",
+    ] {
+        assert!(text.contains(part), "`{part}` is not in: {text}");
+    }
+    assert!(!text.contains("yes"), "{text}");
+    assert!(stderr(&output).contains("wide.toml:4:"), "{}", stderr(&output));
+}
+
+#[test]
+fn a_run_can_not_write_lines_of_its_own_into_an_explanation() {
+    let directory = tempfile::tempdir().unwrap();
+    let config = "routes:\n- match: {tenant: team-a}\n  component: {embedded: manual}\n";
+    fs::write(directory.path().join("runner-config.yml"), config).unwrap();
+    let (tenant, key) =
+        ("team-a\u{202e}\u{1b}[31m\n\nroute `x` takes it", "k\n    in outputs     yes");
+    fs::write(directory.path().join("run.json"), run_of(tenant, key)).unwrap();
+    let output = run(directory.path(), &["policy", "explain", "--run", "run.json"]);
+    let text = stdout(&output);
+    assert!(text.contains("no route is for it"), "{text}");
+    assert!(!text.lines().any(|line| line.starts_with("route `x`")), "{text}");
+    assert!(!text.contains(['\u{1b}', '\u{202e}']), "{text}");
+}
+
+/// The document of a MANUAL run with one sealed input.
+fn run_of(tenant: &str, secret: &str) -> String {
+    let text = include_str!("../fixtures/wire/claimed-run-manual.json");
+    let mut document: Value = serde_json::from_str(text).unwrap();
+    let block = &mut document["spec"]["buildingBlock"]["spec"];
+    block["workspaceIdentifier"] = json!(tenant);
+    block["inputs"] = json!([{
+        "key": secret, "value": "(sealed)", "type": "STRING", "isSensitive": true, "isEnvironment": false
+    }]);
+    document.to_string()
+}
+
 #[test]
 fn all_mistakes_of_all_policy_files_are_told_at_once() {
     let directory = tempfile::tempdir().unwrap();

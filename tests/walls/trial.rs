@@ -183,7 +183,7 @@ impl Trial {
             work,
             progress: Arc::clone(&progress),
             outbound: Arc::new(outbound),
-            auditor: Arc::new(Auditor::new(About::default())),
+            auditor: Arc::new(Auditor::new(About::default(), Arc::default())),
             abort_grace: grace,
         };
         let work = async move { sandbox.execute(&component, job).await };

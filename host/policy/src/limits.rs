@@ -209,7 +209,11 @@ impl Limit {
         if self.is_time() {
             humantime::format_duration(Duration::from_nanos(base)).to_string()
         } else if base.is_multiple_of(self.scale) {
-            format!("{} {}", base / self.scale, self.unit)
+            let (count, unit) = (base / self.scale, self.unit);
+            // "1 million instructions" has its plural from the million.
+            let is_one = count == 1 && self.key != "fuel";
+            let unit = if is_one { unit.trim_end_matches('s') } else { unit };
+            format!("{count} {unit}")
         } else {
             // Not from a file: those count in whole units.
             let base_unit = if self.key == "fuel" { "instructions" } else { "bytes" };

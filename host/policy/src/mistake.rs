@@ -194,11 +194,16 @@ fn visible(character: char) -> String {
     }
 }
 
-/// Neither a control character nor one that is invisible or turns the direction of the text.
-fn is_plain(character: char) -> bool {
+/// A control character, or one that is invisible or turns the direction of the text around it.
+pub(crate) fn is_hidden(character: char) -> bool {
     const TURNS_OR_HIDES: [RangeInclusive<char>; 3] =
         ['\u{200b}'..='\u{200f}', '\u{2028}'..='\u{202e}', '\u{2060}'..='\u{206f}'];
-    character.width() > Some(0) && !TURNS_OR_HIDES.iter().any(|range| range.contains(&character))
+    character.is_control() || TURNS_OR_HIDES.iter().any(|range| range.contains(&character))
+}
+
+/// Takes a column and changes nothing around it.
+fn is_plain(character: char) -> bool {
+    character.width() > Some(0) && !is_hidden(character)
 }
 
 fn width(shown: &str) -> usize {

@@ -6,7 +6,7 @@ use std::ops::Range;
 use toml::Spanned;
 use toml::de::{DeTable, DeValue};
 
-use crate::mistake::{Mistakes, Noted, Source, quoted};
+use crate::mistake::{Mistakes, Noted, Source, is_hidden, quoted};
 use crate::position::Position;
 
 /// Longest key that is compared with the known ones. Attack: comparing takes the product of both lengths.
@@ -199,10 +199,12 @@ impl<'t> Reader<'t> {
 
     pub(crate) fn text_of<'d>(&mut self, value: Value<'d>, key: &str) -> Option<Spanned<&'d str>> {
         let complaint = match value.get_ref() {
-            DeValue::String(text) if !text.trim().is_empty() => {
-                return Some(Spanned::new(value.span(), text));
+            DeValue::String(text) if text.trim().is_empty() => format!("`{key}` must not be empty"),
+            // Texts of several lines are fine: a reason may need them.
+            DeValue::String(text) if text.chars().any(|c| is_hidden(c) && c != '\n') => {
+                format!("`{key}` must not have control characters or invisible ones")
             }
-            DeValue::String(_) => format!("`{key}` must not be empty"),
+            DeValue::String(text) => return Some(Spanned::new(value.span(), text)),
             other => format!("`{key}` must be a text, not {}", kind(other)),
         };
         self.note(value.span(), Complaint::new(complaint));
@@ -271,6 +273,11 @@ impl<'t> Reader<'t> {
             };
             if text.trim().is_empty() {
                 let message = format!("`{key}` must not hold an empty text");
+                self.note(item.span(), Complaint::new(message));
+                continue;
+            }
+            if text.chars().any(is_hidden) {
+                let message = format!("`{key}` must not hold control characters or invisible ones");
                 self.note(item.span(), Complaint::new(message));
                 continue;
             }

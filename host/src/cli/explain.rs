@@ -3,17 +3,16 @@
 use crate::config::routes::{Component, Route};
 use crate::config::rules::Rules;
 use crate::daemon::component_bytes;
-use crate::excerpt::clip;
+use crate::excerpt::line;
 use crate::outcome::Bytes;
 use crate::run::Run;
 use crate::sandbox::anatomy::{Anatomy, Need};
 use crate::telemetry::chain;
 use blockhouse_policy::{
-    Denied, FilesAccess, Grants, HttpRule, Limits, Pattern, Policy, Position, RouteMatch,
-    SecretUse, Subject,
+    Denied, FilesAccess, Grants, HostPattern, HttpRule, Limits, Pattern, Policy, Position,
+    RouteMatch, SecretUse, Subject, Target,
 };
 use std::fmt::{self, Write as _};
-use std::sync::Arc;
 
 /// Where lists are wrapped.
 const COLUMNS: usize = 110;
@@ -24,7 +23,8 @@ const TEXT_MAX: usize = 100;
 /// The names of a route's fields, in the order of [`RouteMatch::fields`].
 const FIELDS: [&str; 4] = ["implementation type", "definition", "owner", "tenant"];
 
-/// What matters of a run: who ordered what, and the keys of its secrets. No value.
+/// What matters of a run: who ordered what, and the keys of its secrets. No value. Texts are as they came, since they are
+/// compared; they are made harmless when they are shown.
 #[derive(Clone, Debug)]
 pub(super) struct Order {
     id: String,
@@ -47,9 +47,9 @@ impl Order {
                 &run.definition.owner,
                 &run.block.tenant,
             ]
-            .map(|text| clip(text, TEXT_MAX)),
+            .map(Clone::clone),
             secrets: inputs
-                .map(|input| clip(&input.key, TEXT_MAX))
+                .map(|input| input.key.clone())
                 .chain(settings.map(|field| (*field).to_owned()))
                 .collect(),
         }
@@ -71,12 +71,8 @@ impl fmt::Display for Explanation<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match &self.rules.ceiling {
             Some(ceiling) => {
-                writeln!(
-                    f,
-                    "ceiling `{}`: {}",
-                    ceiling.policy.name(),
-                    ceiling.policy.description()
-                )?;
+                let (name, what) = (ceiling.policy.name(), shown(ceiling.policy.description()));
+                writeln!(f, "ceiling `{name}`: {what}")?;
             }
             None => writeln!(f, "no ceiling: each policy counts as it is")?,
         }
@@ -85,14 +81,16 @@ impl fmt::Display for Explanation<'_> {
         };
         writeln!(f, "\nrun {}", order.id)?;
         for (field, text) in FIELDS.iter().zip(&order.fields) {
-            writeln!(f, "  {field:<20} {text}")?;
+            writeln!(f, "  {field:<20} {}", line(text, TEXT_MAX))?;
         }
         writeln!(f)?;
         for route in &self.rules.routes {
             match mismatch(&route.matches, &order.subject()) {
-                Some(reason) => writeln!(f, "route `{}` is not for it: {reason}", route.name)?,
+                Some(reason) => {
+                    writeln!(f, "route `{}` is not for it: {reason}", shown(&route.name))?
+                }
                 None => {
-                    writeln!(f, "route `{}` takes it", route.name)?;
+                    writeln!(f, "route `{}` takes it", shown(&route.name))?;
                     write_route(f, route)?;
                     write_needs(f, route)?;
                     return write_secrets(f, &route.grants, order);
@@ -114,7 +112,7 @@ fn mismatch(matches: &RouteMatch, subject: &Subject<'_>) -> Option<String> {
         let fits =
             |pattern: &Pattern| pattern.matches(&text.to_lowercase()) || pattern.matches(text);
         let is_wrong = !patterns.is_empty() && !patterns.iter().any(fits);
-        is_wrong.then(|| format!("{field} `{text}` is not {}", one_of(patterns)))
+        is_wrong.then(|| format!("{field} `{}` is not {}", line(text, TEXT_MAX), one_of(patterns)))
     })
 }
 
@@ -125,7 +123,7 @@ fn one_of(patterns: &[Pattern]) -> String {
 
 fn write_route(f: &mut fmt::Formatter<'_>, route: &Route) -> fmt::Result {
     let policy = route.grants.policy();
-    writeln!(f, "\nroute `{}`", route.name)?;
+    writeln!(f, "\nroute `{}`", shown(&route.name))?;
     for (field, patterns) in FIELDS.iter().zip(route.matches.fields()) {
         if !patterns.is_empty() {
             writeln!(f, "  {field:<20} {}", one_of(patterns))?;
@@ -137,17 +135,19 @@ fn write_route(f: &mut fmt::Formatter<'_>, route: &Route) -> fmt::Result {
             writeln!(f, "  component            {} ({digest})", given.display())?;
         }
     }
-    writeln!(f, "  policy               `{}`: {}", policy.name(), policy.description())?;
-    write_grants(f, policy)?;
+    writeln!(f, "  policy               `{}`: {}", policy.name(), shown(policy.description()))?;
+    write_grants(f, &route.grants)?;
     write_excess(f, &route.grants)?;
     write_limits(f, &route.grants)
 }
 
 /// What the policy grants: a line for each grant with its place, then its reason.
-fn write_grants(f: &mut fmt::Formatter<'_>, policy: &Policy) -> fmt::Result {
-    let mut grants: Vec<(String, &Position, &str)> = Vec::new();
+fn write_grants(f: &mut fmt::Formatter<'_>, grants: &Grants) -> fmt::Result {
+    let policy = grants.policy();
+    let excess = grants.excess();
+    let mut rules: Vec<(String, &Position, &str)> = Vec::new();
     for rule in policy.http() {
-        grants.push((http(rule), rule.position(), rule.reason()));
+        rules.push((http(rule), rule.position(), rule.reason()));
     }
     if let Some(rule) = policy.files() {
         let grant = rule.grant;
@@ -158,11 +158,11 @@ fn write_grants(f: &mut fmt::Formatter<'_>, policy: &Policy) -> fmt::Result {
             }
         };
         let what = format!("files in /work, {}{quota}", grant.access.as_str());
-        grants.push((what, &rule.position, &rule.reason));
+        rules.push((what, &rule.position, &rule.reason));
     }
     for rule in policy.reveals() {
         let what = format!("see the secrets {} in clear", listed(&rule.keys));
-        grants.push((what, &rule.position, &rule.reason));
+        rules.push((what, &rule.position, &rule.reason));
     }
     for rule in policy.secret_uses() {
         let keys = rule.keys.iter().map(Pattern::as_str);
@@ -171,21 +171,28 @@ fn write_grants(f: &mut fmt::Formatter<'_>, policy: &Policy) -> fmt::Result {
             SecretUse::Outputs => "outputs".to_owned(),
         });
         let what = format!("use the secrets {} in {}", listed(keys), listed(places));
-        grants.push((what, &rule.position, &rule.reason));
+        rules.push((what, &rule.position, &rule.reason));
     }
     if let Some(rule) = policy.configuration() {
         let values = rule.values.iter().map(|(key, value)| format!("{key}={value:?}"));
         let what = format!("configuration {}", listed(values));
-        grants.push((what, &rule.position, &rule.reason));
+        rules.push((what, &rule.position, &rule.reason));
     }
-    if grants.is_empty() {
+    if rules.is_empty() {
         return writeln!(f, "  may compute and report, nothing else");
     }
     writeln!(f, "  may")?;
-    grants.iter().try_for_each(|(what, at, reason)| {
-        writeln!(f, "    {what}  [{at}]")?;
-        writeln!(f, "        {reason}")
+    rules.iter().try_for_each(|(what, at, reason)| {
+        let is_bounded = excess.iter().any(|excess| excess.at == **at);
+        let bounded = if is_bounded { ", as far as the ceiling lets it (see below)" } else { "" };
+        writeln!(f, "    {what}{bounded}  [{at}]")?;
+        writeln!(f, "        {}", shown(reason))
     })
+}
+
+/// A text of a file on one line.
+fn shown(text: &str) -> String {
+    line(text, 500)
 }
 
 /// One rule for outbound HTTP.
@@ -225,20 +232,12 @@ fn write_excess(f: &mut fmt::Formatter<'_>, grants: &Grants) -> fmt::Result {
 
 /// Each limit that somebody has set, and where; the others are defaults.
 fn write_limits(f: &mut fmt::Formatter<'_>, grants: &Grants) -> fmt::Result {
-    let given = |policy: &Policy, key: &str| {
-        let limits = policy.limits()?.limits().iter();
-        let limit = limits.into_iter().find(|given| given.limit().key == key)?;
-        Some((limit.value(), limit.position().clone()))
-    };
     let mut defaults = Vec::new();
     writeln!(f, "  limits")?;
     for limit in Limits::TABLE {
         let value = limit.of(grants.limits());
-        let bound = grants.ceiling().and_then(|ceiling| given(ceiling, limit.key));
-        let own = given(grants.policy(), limit.key);
-        let at = [own, bound].into_iter().flatten().find(|(given, _)| *given == value);
-        match at {
-            Some((_, at)) => writeln!(f, "    {:<18} {value}  [{at}]", limit.key)?,
+        match grants.limit_rule(limit.key) {
+            Some(at) => writeln!(f, "    {:<18} {value}  [{at}]", limit.key)?,
             None => defaults.push(format!("{} {value}", limit.key)),
         }
     }
@@ -266,50 +265,92 @@ fn write_secrets(f: &mut fmt::Formatter<'_>, grants: &Grants, order: &Order) -> 
     }
     writeln!(f, "\nsecrets of this run")?;
     for key in &order.secrets {
-        writeln!(f, "  {key}")?;
-        write_answer(f, "seen in clear", grants.reveal(key).err(), grants)?;
-        write_answer(f, "in outputs", grants.secret_in_output(key).err(), grants)?;
-        let headers = grants.policy().http().iter().flat_map(|rule| {
-            let headers = rule.headers().iter().filter(|header| header.secret == *key);
-            headers.map(move |header| (rule, header))
-        });
-        let mut is_sent = false;
-        for (rule, header) in headers {
-            is_sent = true;
-            let (name, hosts) = (&header.name, listed(rule.hosts()));
-            writeln!(f, "    in requests    yes: as {name}, to {hosts}  [{}]", rule.position())?;
-        }
-        for rule in grants.policy().secret_uses() {
-            let is_meant = rule.keys.iter().any(|pattern| pattern.matches(key));
-            if is_meant && rule.uses.contains(&SecretUse::Http) {
-                is_sent = true;
-                let hosts = listed(&rule.hosts);
-                writeln!(f, "    in requests    yes: to {hosts}  [{}]", rule.position)?;
-            }
-        }
-        if !is_sent {
-            let file = grants.policy().file();
-            writeln!(f, "    in requests    no: the policy grants it to no host  [{file}]")?;
-        }
+        writeln!(f, "  {}", line(key, TEXT_MAX))?;
+        let answer = grants.reveal(key).map(|permit| permit.rule().clone());
+        write_answer(f, "seen in clear", answer)?;
+        let answer = grants.secret_in_output(key).map(|permit| permit.rule().clone());
+        write_answer(f, "in outputs", answer)?;
+        write_requests(f, grants, key)?;
     }
     Ok(())
+}
+
+/// To which hosts a secret goes: those that are named are asked about, of patterns only the rule can be told.
+fn write_requests(f: &mut fmt::Formatter<'_>, grants: &Grants, key: &str) -> fmt::Result {
+    let policy = grants.policy();
+    let excess = grants.excess();
+    let mut is_sent = false;
+    let headers = policy.http().iter().filter_map(|rule| {
+        let header = rule.headers().iter().find(|header| header.secret == *key)?;
+        Some((rule.hosts(), rule.position(), Some(header)))
+    });
+    let uses = policy.secret_uses().iter().filter_map(|rule| {
+        let is_meant = rule.keys.iter().any(|pattern| pattern.matches(key));
+        let is_http = rule.uses.contains(&SecretUse::Http);
+        (is_meant && is_http).then_some((&*rule.hosts, &rule.position, None))
+    });
+    for (hosts, at, header) in headers.chain(uses) {
+        let way = header.map_or_else(String::new, |header| format!(" as {}", header.name));
+        for host in hosts {
+            is_sent = true;
+            let targets = targets(policy, host);
+            if targets.is_empty() {
+                let is_bounded = excess.iter().any(|excess| excess.at == *at);
+                let bounded = if is_bounded { " and the ceiling" } else { "" };
+                let place = format!("to {host}{way}, where [[http]]{bounded} lets it");
+                writeln!(f, "    in requests    yes: {place}  [{at}]")?;
+            }
+            for target in targets {
+                let denied = match header {
+                    Some(_) => grants.http(&target).err(),
+                    None => grants.secret_in_http(key, &target).err(),
+                };
+                match denied {
+                    None => writeln!(f, "    in requests    yes: to {target}{way}  [{at}]")?,
+                    Some(denied) => write_denied(f, "in requests", &denied)?,
+                }
+            }
+        }
+    }
+    if !is_sent {
+        let file = policy.file();
+        writeln!(f, "    in requests    no: the policy grants it to no host  [{file}]")?;
+    }
+    Ok(())
+}
+
+/// The places that a host's name stands for, by the rules of the policy that mention it; none for a pattern.
+fn targets(policy: &Policy, host: &HostPattern) -> Vec<Target> {
+    let HostPattern::Name(name) = host else { return Vec::new() };
+    let mut targets = Vec::new();
+    for rule in policy.http().iter().filter(|rule| rule.hosts().contains(host)) {
+        for scheme in rule.schemes() {
+            let first = rule.ports().first().map(|ports| *ports.ports().start());
+            let port = first.unwrap_or_else(|| scheme.default_port());
+            targets.extend(Target::parse(scheme.as_str(), &format!("{name}:{port}")).ok());
+        }
+    }
+    if targets.is_empty() {
+        // No rule has this very name; one with a pattern may grant it.
+        targets.extend(Target::parse("https", name).ok());
+    }
+    targets
 }
 
 fn write_answer(
     f: &mut fmt::Formatter<'_>,
     what: &str,
-    denied: Option<Denied>,
-    grants: &Grants,
+    answer: Result<Position, Denied>,
 ) -> fmt::Result {
-    let Some(denied) = denied else { return writeln!(f, "    {what:<14} yes") };
-    // What is not granted at all stands on no line, but in a file.
-    let says_no = |policy: &&Arc<Policy>| *policy.name() == denied.policy;
-    let file = [Some(grants.policy()), grants.ceiling()].into_iter().flatten().find(says_no);
-    let at = match (&denied.at, file) {
-        (Some(at), _) => at.to_string(),
-        (None, Some(policy)) => policy.file().to_string(),
-        (None, None) => denied.policy.to_string(),
-    };
+    match answer {
+        Ok(at) => writeln!(f, "    {what:<14} yes  [{at}]"),
+        Err(denied) => write_denied(f, what, &denied),
+    }
+}
+
+/// What is not granted at all stands on no line, but in a file.
+fn write_denied(f: &mut fmt::Formatter<'_>, what: &str, denied: &Denied) -> fmt::Result {
+    let at = denied.at.as_ref().map_or_else(|| denied.file.to_string(), ToString::to_string);
     writeln!(f, "    {what:<14} no: {}  [{at}]", denied.rule)
 }
 
@@ -324,6 +365,9 @@ fn write_needs(f: &mut fmt::Formatter<'_>, route: &Route) -> fmt::Result {
         Ok(anatomy) => anatomy,
         Err(error) => return writeln!(f, "  not known: {error}"),
     };
+    if anatomy.needs().next().is_none() {
+        writeln!(f, "  nothing that a policy grants")?;
+    }
     for (import, need) in anatomy.needs() {
         let (what, denied) = match need {
             Need::Files => ("files, if it uses them", route.grants.allows_files().err()),
@@ -331,7 +375,10 @@ fn write_needs(f: &mut fmt::Formatter<'_>, route: &Route) -> fmt::Result {
             Need::HttpWhenUsed => {
                 ("outbound HTTP, if it uses it", route.grants.allows_http().err())
             }
-            Need::Nothing | Need::Unknown => ("something that is not offered", None),
+            Need::Nothing | Need::Unknown => {
+                writeln!(f, "  {import}: not offered to components")?;
+                continue;
+            }
         };
         let answer = denied.map_or_else(|| "granted".to_owned(), |denied| denied.rule);
         writeln!(f, "  {import}: {what}: {answer}")?;

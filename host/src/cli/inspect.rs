@@ -2,7 +2,7 @@
 
 use super::{START, USAGE, print, say};
 use crate::digest::Digest;
-use crate::excerpt::clip;
+use crate::excerpt::line;
 use crate::outcome::Bytes;
 use crate::sandbox::anatomy::{Anatomy, Need};
 use crate::telemetry::chain;
@@ -23,7 +23,7 @@ pub(super) struct Arguments {
     /// The component.
     #[arg(value_name = "COMPONENT")]
     component: PathBuf,
-    /// Say also what this policy would refuse; exit code 1 if it would.
+    /// Say also what this policy would refuse. The exit code is 1 if it would, or if the component can't run here at all.
     #[arg(long, value_name = "FILE")]
     policy: Option<PathBuf>,
 }
@@ -64,7 +64,7 @@ pub(super) fn run(arguments: &Arguments) -> ExitCode {
 
 /// Reads a policy file.
 pub(super) fn read_policy(path: &Path) -> Result<Policy, String> {
-    let shown = clip(&path.to_string_lossy(), 200);
+    let shown = line(&path.to_string_lossy(), 200);
     let bytes = super::read_file(path, POLICY_BYTES_MAX)
         .map_err(|error| format!("{shown}: can't be read: {}", chain(&error)))?;
     let text = String::from_utf8(bytes).map_err(|_| format!("{shown}: is not UTF-8 text"))?;
@@ -147,6 +147,12 @@ impl Report<'_> {
             // What it starts with, and as much again for its data.
             mib(memory.saturating_mul(2)).max(4),
         );
+        if self.has(Need::Files) {
+            text.push_str(
+                "\n# Only if it works on files:\n# [files]\n# reason = \"What it needs them for.\"\n\
+                 # work = \"read-write\"\n# quota_mib = 100\n# quota_files = 1000\n",
+            );
+        }
         if self.has(Need::Http) || self.has(Need::HttpWhenUsed) {
             text.push_str(
                 "\n[[http]]\nreason = \"Which service this is, and what it is needed for.\"\nhosts = [\"api.example.com\"]\n",
@@ -163,7 +169,7 @@ fn exceeds(limit: &str, used: usize, allowed: usize) -> String {
 impl fmt::Display for Report<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let Self { path, bytes, anatomy, grants } = self;
-        writeln!(f, "{}", clip(&path.to_string_lossy(), 200))?;
+        writeln!(f, "{}", line(&path.to_string_lossy(), 200))?;
         writeln!(f, "  digest    {}", Digest::of(bytes))?;
         writeln!(f, "  size      {}", Bytes::of(bytes.len()))?;
         writeln!(
@@ -174,7 +180,9 @@ impl fmt::Display for Report<'_> {
             Bytes::of(anatomy.data_bytes),
             Bytes(anatomy.memory_bytes),
         )?;
-        writeln!(f, "  exports   {}", anatomy.exports.join(", "))?;
+        let exports =
+            if anatomy.exports.is_empty() { "nothing" } else { &anatomy.exports.join(", ") };
+        writeln!(f, "  exports   {exports}")?;
         writeln!(f, "  needs")?;
         self.needs(f)?;
         let refusals = self.refusals();

@@ -4,7 +4,7 @@ use super::explain::{Explanation, Order};
 use super::inspect::read_policy;
 use super::{ConfigFile, USAGE, print, say};
 use crate::daemon::load_rules;
-use crate::excerpt::clip;
+use crate::excerpt::line;
 use crate::meshstack::Claim;
 use crate::telemetry::chain;
 use std::path::{Path, PathBuf};
@@ -44,7 +44,9 @@ fn check(files: &[PathBuf]) -> ExitCode {
     let mut code = ExitCode::SUCCESS;
     for path in files {
         match read_policy(path) {
-            Ok(policy) => print(format_args!("{}: {}", policy.file(), policy.description())),
+            Ok(policy) => {
+                print(format_args!("{}: {}", policy.file(), line(policy.description(), 500)))
+            }
             Err(mistakes) => {
                 say(mistakes);
                 code = ExitCode::from(USAGE);
@@ -77,7 +79,7 @@ fn explain(file: ConfigFile, run: Option<&Path>) -> ExitCode {
 }
 
 fn read_run(path: &Path) -> Result<Order, String> {
-    let shown = clip(&path.to_string_lossy(), 200);
+    let shown = line(&path.to_string_lossy(), 200);
     let bytes = super::read_file(path, RUN_BYTES_MAX)
         .map_err(|error| format!("failed to read `{shown}`: {}", chain(&error)))?;
     let run = Claim::parse(&bytes).and_then(|claim| claim.run());

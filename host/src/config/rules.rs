@@ -78,13 +78,10 @@ impl Rules {
 
 /// What a policy asks for beyond the ceiling is told once per policy, at its line.
 fn warn_of_excess(reader: &mut Reader<'_>, route: &Route) {
-    let Some(ceiling) = route.grants.ceiling() else { return };
     for excess in route.grants.excess() {
         let path = shown(&excess.at.file);
         let place = Place::File { path, line: excess.at.line as usize, column: 1 };
-        let text =
-            format!("{}; it is put to work within the ceiling `{}`", excess.what, ceiling.name());
-        let warning = Warning { place, key: String::new(), text };
+        let warning = Warning { place, key: String::new(), text: excess.what };
         if !reader.warnings.contains(&warning) {
             reader.warnings.push(warning);
         }

@@ -1,13 +1,14 @@
 //! What a component consists of and asks for, read from its bytes without compiling them: [`Anatomy`]. For `blockhouse inspect`,
 //! which is a process of its own: the daemon never parses a component.
 
-use crate::excerpt::clip;
+use crate::excerpt::line;
 use wasmparser::{ComponentTypeRef, Encoding, Parser, Payload};
 
 /// Bytes of a name that are kept; the component chooses its names.
 const NAME_MAX: usize = 200;
 
-/// Imports and exports that are listed at most; a component of today's toolchains has some dozens.
+/// Imports and exports that a component may have each; those of today's toolchains have some dozens. What is not looked at
+/// must not pass for harmless.
 const NAMES_MAX: usize = 1_000;
 
 /// What is needed for an import.
@@ -56,6 +57,9 @@ const INTERFACES: &[(&str, Need)] = &[
     ("wasi:random/random", Need::Nothing),
 ];
 
+/// The versions of the packages, up to the part that may differ.
+const VERSIONS: &[(&str, &str)] = &[("blockhouse", "0.1."), ("wasi", "0.2.")];
+
 /// What the bytes of a component say about it. Read from hostile bytes: nothing in it is checked beyond its form, which
 /// compiling does.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -82,18 +86,27 @@ pub enum AnatomyError {
         "it is a core module, not a component; `wasm-tools component new` makes a component of it"
     )]
     Module,
-    /// It is something else, or broken.
+    /// It is no WebAssembly at all.
+    #[error("it is not WebAssembly")]
+    Other,
+    /// More imports or exports than are looked at.
+    #[error("it has more than {NAMES_MAX} imports or exports")]
+    TooMany,
+    /// It is broken.
     #[error("it can't be read: {0}")]
     Unreadable(String),
 }
 
 impl Need {
-    /// What an import such as `wasi:io/poll@0.2.6` needs.
+    /// What an import such as `wasi:io/poll@0.2.6` needs. Another minor version is another interface.
     #[must_use]
     pub fn of(import: &str) -> Self {
-        let name = import.split_once('@').map_or(import, |(name, _version)| name);
+        let (name, version) = import.split_once('@').unwrap_or((import, ""));
+        let package = name.split_once(':').map_or("", |(package, _)| package);
+        let offered = VERSIONS.iter().find(|(known, _)| *known == package);
+        let is_offered = offered.is_some_and(|(_, minor)| version.starts_with(minor));
         let known = INTERFACES.iter().find(|(known, _)| *known == name);
-        known.map_or(Self::Unknown, |(_, need)| *need)
+        known.filter(|_| is_offered).map_or(Self::Unknown, |(_, need)| *need)
     }
 }
 
@@ -103,6 +116,9 @@ impl Anatomy {
     /// # Errors
     /// [`AnatomyError`] if the bytes have not even the form of one.
     pub fn read(bytes: &[u8]) -> Result<Self, AnatomyError> {
+        if !bytes.starts_with(b"\0asm") {
+            return Err(AnatomyError::Other);
+        }
         let mut anatomy = Self::default();
         // Nested modules and components are read in place, so that the depth tells whose section it is.
         let mut depth = 0_usize;
@@ -116,7 +132,7 @@ impl Anatomy {
                 }
                 Payload::ComponentExportSection(exports) if depth == 0 => {
                     for export in exports {
-                        push(&mut anatomy.exports, export.map_err(unreadable)?.name.name);
+                        push(&mut anatomy.exports, export.map_err(unreadable)?.name.name)?;
                     }
                 }
                 Payload::ComponentImportSection(imports) if depth == 0 => {
@@ -124,7 +140,7 @@ impl Anatomy {
                         let import = import.map_err(unreadable)?;
                         // A name for a type of another import: nothing that could be had.
                         if !matches!(import.ty, ComponentTypeRef::Type(_)) {
-                            push(&mut anatomy.imports, import.name.name);
+                            push(&mut anatomy.imports, import.name.name)?;
                         }
                     }
                 }
@@ -158,14 +174,16 @@ impl Anatomy {
     }
 }
 
-fn push(names: &mut Vec<String>, name: &str) {
-    if names.len() < NAMES_MAX {
-        names.push(clip(name, NAME_MAX));
+fn push(names: &mut Vec<String>, name: &str) -> Result<(), AnatomyError> {
+    if names.len() >= NAMES_MAX {
+        return Err(AnatomyError::TooMany);
     }
+    names.push(line(name, NAME_MAX));
+    Ok(())
 }
 
 fn unreadable(error: wasmparser::BinaryReaderError) -> AnatomyError {
-    AnatomyError::Unreadable(clip(&error.to_string(), NAME_MAX))
+    AnatomyError::Unreadable(line(&error.to_string(), NAME_MAX))
 }
 
 #[cfg(test)]
@@ -196,14 +214,24 @@ mod tests {
     #[test]
     fn a_core_module_is_told_from_a_component() {
         assert_eq!(Anatomy::read(b"\0asm\x01\0\0\0"), Err(AnatomyError::Module));
-        assert!(matches!(Anatomy::read(b"(component)"), Err(AnatomyError::Unreadable(_))));
+        for bytes in [&b"(component)"[..], b"", b"#!/bin/sh"] {
+            assert_eq!(Anatomy::read(bytes), Err(AnatomyError::Other));
+        }
     }
 
     #[test]
-    fn versions_do_not_matter_for_what_an_import_needs() {
+    fn an_import_is_known_by_its_name_and_its_version() {
         assert_eq!(Need::of("wasi:http/types@0.2.9"), Need::HttpWhenUsed);
         assert_eq!(Need::of("blockhouse:block/http@0.1.0"), Need::Http);
-        assert_eq!(Need::of("wasi:sockets/tcp@0.2.0"), Need::Unknown);
-        assert_eq!(Need::of(""), Need::Unknown);
+        for other in [
+            "wasi:sockets/tcp@0.2.0",
+            "wasi:http/types@0.3.0",
+            "wasi:http/types@0.20.0",
+            "blockhouse:block/progress@0.2.0",
+            "wasi:io/poll",
+            "",
+        ] {
+            assert_eq!(Need::of(other), Need::Unknown, "{other}");
+        }
     }
 }

@@ -262,3 +262,22 @@ fn several_mistakes_of_syntax_are_reported_at_once() {
     let lines: Vec<_> = mistakes.iter().map(|mistake| mistake.line).collect();
     assert!(lines.starts_with(&[1, 2]) && lines.contains(&3), "{mistakes}");
 }
+
+#[test]
+fn texts_that_could_play_tricks_on_a_terminal_are_mistakes() {
+    for (text, line) in [
+        ("description = \"x\\u001b[31m\"\n", 1),
+        ("description = 'x'\n[limits]\nreason = \"a\\u202eb\"\nfuel = 1\n", 3),
+        ("description = 'x'\n[[secrets.reveal]]\nreason = 'r'\nkeys = [\"a\\nb\"]\n", 4),
+    ] {
+        let mistakes = Policy::parse("p.toml", text).unwrap_err();
+        let all: Vec<_> = mistakes.iter().collect();
+        assert_eq!(all.len(), 1, "{mistakes}");
+        assert_eq!(all[0].line, line, "{mistakes}");
+        assert!(all[0].message.contains("control characters"), "{mistakes}");
+    }
+    assert!(
+        Policy::parse("p.toml", "description = 'x'\n[limits]\nreason = \"a\\nb\"\nfuel = 1\n")
+            .is_ok()
+    );
+}

@@ -226,7 +226,7 @@ mod tests {
     use crate::audit::About;
 
     fn auditor() -> Arc<Auditor> {
-        Arc::new(Auditor::new(About::default()))
+        Arc::new(Auditor::new(About::default(), Arc::default()))
     }
 
     fn ledger(bytes: u64, files: u64) -> Arc<Ledger> {
