@@ -39,10 +39,16 @@ deny:
 docs:
     RUSTDOCFLAGS="-D warnings" cargo doc --no-deps -p blockhouse -p blockhouse-policy --locked
 
-# What the sandbox and whole runs cost; not in CI.
+# What a policy decision, the sandbox and whole runs cost; not in CI.
 bench:
+    cargo bench -p blockhouse-policy --bench decision --locked
     cargo bench -p blockhouse --bench sandbox --locked
     cargo bench -p blockhouse-tests --bench manual_runs --locked
+
+# One of `policy`, `redactor`, `run_document`, `unseal` for ten minutes (needs `cargo install cargo-fuzz`); not in CI. A sanitizer
+# is unstable, which the variable permits.
+fuzz target:
+    cd host && RUSTC_BOOTSTRAP=1 cargo fuzz run {{target}} -- -max_total_time=600
 
 # All that CI runs.
 ci:

@@ -115,7 +115,7 @@ fn a_run_can_not_write_lines_of_its_own_into_an_explanation() {
 fn run_of(tenant: &str, secret: &str) -> String {
     let text = include_str!("../fixtures/wire/claimed-run-manual.json");
     let mut document: Value = serde_json::from_str(text).unwrap();
-    let block = &mut document["spec"]["buildingBlock"]["spec"];
+    let block = document.pointer_mut("/spec/buildingBlock/spec").unwrap();
     block["workspaceIdentifier"] = json!(tenant);
     block["inputs"] = json!([{
         "key": secret, "value": "(sealed)", "type": "STRING", "isSensitive": true, "isEnvironment": false

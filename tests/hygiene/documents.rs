@@ -85,6 +85,32 @@ fn named_files_exist() {
     expect_none(documents().flat_map(|file| missing_paths(file, exists)).collect());
 }
 
+/// Links to tests that the linked file does not have: ``[`name`](path.rs)``.
+fn missing_tests(file: &File, source: impl Fn(&str) -> String) -> Vec<String> {
+    let mut found = Vec::new();
+    for (index, line) in file.text.lines().enumerate() {
+        for link in line.split("[`").skip(1) {
+            let Some((name, target)) = link.split_once("`](") else { continue };
+            let path = target.split(')').next().unwrap_or_default();
+            let is_test = name.contains('_')
+                && name.chars().all(|c| c.is_ascii_lowercase() || c.is_ascii_digit() || c == '_');
+            if is_test && path.ends_with(".rs") && !source(path).contains(&format!("fn {name}(")) {
+                found.push(format!("{}:{}: `{path}` has no `{name}`", file.path, index + 1));
+            }
+        }
+    }
+    found
+}
+
+#[test]
+fn linked_tests_exist() {
+    let of = |file: &File| {
+        let folder = root().join(folder(&file.path));
+        missing_tests(file, |path| std::fs::read_to_string(folder.join(path)).unwrap_or_default())
+    };
+    expect_none(documents().flat_map(of).collect());
+}
+
 #[test]
 fn the_manual_knows_every_variable() {
     let manual =
@@ -106,7 +132,19 @@ fn the_manual_knows_every_variable() {
 
 #[cfg(test)]
 mod tests {
-    use super::{File, broken_links, missing_paths};
+    use super::{File, broken_links, missing_paths, missing_tests};
+
+    #[test]
+    fn a_link_to_a_test_that_is_gone_is_found() {
+        let file = |text: &str| File { path: "a.md".to_owned(), text: text.to_owned() };
+        let source = |_: &str| "fn one_test() {}".to_owned();
+        let good = file("([`one_test`](x.rs), [`Other`](y.rs), [`one`](z.md))");
+        assert!(missing_tests(&good, source).is_empty());
+        assert_eq!(
+            missing_tests(&file("[`two_tests`](x.rs)"), source),
+            ["a.md:1: `x.rs` has no `two_tests`"]
+        );
+    }
 
     #[test]
     fn planted_mistakes_are_found() {

@@ -45,9 +45,8 @@ fn every_example_of_a_policy_in_a_document_is_valid() {
 /// A limit as the document lists it.
 fn row(limit: &Limit) -> String {
     let default = limit.default.map_or_else(|| "none".to_owned(), |_| limit.of(&Limits::default()));
-    let Limit { key, min, max, unit, attack, .. } = limit;
-    let unit = if *unit == "time" { "seconds" } else { unit };
-    format!("| `{key}` | {default} | {min} to {max} {unit} | {attack} |")
+    let (key, bounds, attack) = (limit.key, limit.bounds(), limit.attack);
+    format!("| `{key}` | {default} | {bounds} | {attack} |")
 }
 
 #[test]
