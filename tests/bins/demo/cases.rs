@@ -58,6 +58,17 @@ pub(crate) fn cases() -> Vec<Case> {
             says: "limit.cpu",
         },
         Case {
+            name: "asks for a secret",
+            component: Some(("CURIOUS", blockhouse_artifacts::REVEAL_SECRET)),
+            spec: || {
+                let spec = RunSpec::manual().implementation(json!({ "type": "CURIOUS" }));
+                spec.sensitive_input("token", InputType::String, "not for components")
+            },
+            aborted_at: None,
+            state: RunState::Succeeded,
+            says: "policy `policy` does not reveal the secret `token`",
+        },
+        Case {
             name: "aborted by its user",
             component: Some(("PATIENT", blockhouse_artifacts::WATCH_ABORT)),
             spec: || RunSpec::manual().implementation(json!({ "type": "PATIENT" })),
