@@ -12,6 +12,7 @@ mod cli;
 mod components;
 mod containment;
 mod documents;
+mod egress;
 mod faults;
 mod files;
 mod hello;

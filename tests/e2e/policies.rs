@@ -147,6 +147,91 @@ fn all_mistakes_of_all_policy_files_are_told_at_once() {
     assert_eq!(run(directory.path(), &["policy", "check", "good.toml"]).status.code(), Some(0));
 }
 
+/// A policy of these rules, each for its host and with these lines.
+fn policy_with(rules: &[&str]) -> String {
+    let rules = rules.iter().enumerate().map(|(number, more)| {
+        format!("[[http]]\nreason = 'r'\nhosts = ['h{number}.example']\n{more}\n")
+    });
+    format!("description = 'x'\n{}", rules.collect::<String>())
+}
+
+/// Lines 2, 6 and 10 have mistakes, line 10 two of them; line 14 has none.
+fn policy_with_bad_files(directory: &Path) -> String {
+    let key = rcgen::KeyPair::generate().unwrap();
+    let params = rcgen::CertificateParams::new(vec!["runner".to_owned()]).unwrap();
+    let pem = params.self_signed(&key).unwrap().pem();
+    let other = rcgen::KeyPair::generate().unwrap();
+    for (name, text) in [
+        ("good.pem", pem.as_str()),
+        ("good-key.pem", &key.serialize_pem()),
+        ("other-key.pem", &other.serialize_pem()),
+        ("broken.pem", "no certificate"),
+    ] {
+        fs::write(directory.join(name), text).unwrap();
+    }
+    policy_with(&[
+        "ca_file = 'missing-ca.pem'",
+        "client_certificate = { certificate_file = 'good.pem', key_file = 'other-key.pem' }",
+        "client_certificate = { certificate_file = 'broken.pem', key_file = 'missing-key.pem' }",
+        "ca_file = 'good.pem'\n\
+         client_certificate = { certificate_file = 'good.pem', key_file = 'good-key.pem' }",
+    ])
+}
+
+/// All that is wrong with [`policy_with_bad_files`] is told once, at its place.
+#[track_caller]
+fn assert_bad_files_are_told(output: &Output, file: &str) {
+    assert_eq!(output.status.code(), Some(64));
+    let text = stderr(output);
+    let lines: Vec<_> = text.lines().filter(|line| line.contains("policy.toml:")).collect();
+    let expected = [
+        (2, "missing-ca.pem"),
+        (6, "the client certificate can't be used"),
+        (10, "broken.pem` holds no certificate"),
+        (10, "missing-key.pem"),
+    ];
+    assert_eq!(lines.len(), expected.len(), "{text}");
+    for (line, (number, words)) in lines.into_iter().zip(expected) {
+        assert!(line.contains(&format!("{file}:{number}: ")) && line.contains(words), "{line}");
+    }
+}
+
+#[test]
+fn certificates_and_keys_that_a_policy_names_are_checked_with_it() {
+    let directory = tempfile::tempdir().unwrap();
+    let below = directory.path().join("below");
+    fs::create_dir(&below).unwrap();
+    fs::write(below.join("policy.toml"), policy_with_bad_files(&below)).unwrap();
+    // Paths start at the policy, not where the command runs, however long they are.
+    let output = run(directory.path(), &["policy", "check", "below/policy.toml"]);
+    assert_bad_files_are_told(&output, "below/policy.toml");
+    assert!(!stdout(&output).contains("below"), "{}", stdout(&output));
+    let good = policy_with(&["ca_file = 'good.pem'"]);
+    let long = below.join("x".repeat(200));
+    fs::create_dir(&long).unwrap();
+    fs::copy(below.join("good.pem"), long.join("good.pem")).unwrap();
+    fs::write(long.join("policy.toml"), good).unwrap();
+    let output =
+        run(directory.path(), &["policy", "check", long.join("policy.toml").to_str().unwrap()]);
+    assert_eq!(output.status.code(), Some(0), "{}", stderr(&output));
+}
+
+#[tokio::test]
+async fn certificates_and_keys_that_policies_name_are_checked_with_the_configuration() {
+    let emulator = emulator().await;
+    let directory = tempfile::tempdir().unwrap();
+    let below = directory.path().join("below");
+    fs::create_dir(&below).unwrap();
+    // Two routes share the policy; its mistakes are told once.
+    let guests = [("ONE", blockhouse_artifacts::HELLO), ("TWO", blockhouse_artifacts::HELLO)];
+    Process::configure(&below, &emulator, &guests, "").unwrap();
+    let check =
+        || run(directory.path(), &["config", "check", "--config", "below/runner-config.yml"]);
+    assert_eq!(check().status.code(), Some(0), "{}", stderr(&check()));
+    fs::write(below.join("policy.toml"), policy_with_bad_files(&below)).unwrap();
+    assert_bad_files_are_told(&check(), "below/policy.toml");
+}
+
 #[test]
 fn a_component_is_inspected_without_being_run() {
     let directory = tempfile::tempdir().unwrap();

@@ -76,6 +76,18 @@ pub(crate) mod forged_handle {
     }
 }
 
+pub(crate) mod dropped_handle {
+    use super::*;
+    use blockhouse_artifacts::DROPPED_HANDLE;
+
+    #[tokio::test(flavor = "multi_thread")]
+    async fn a_handle_that_was_given_back_does_not_work() {
+        let ended = Trial::of(DROPPED_HANDLE).run().await;
+        assert_eq!(ended.told, "dropping: Ok(())\n");
+        ended.crashed("component.trap", "unknown handle index");
+    }
+}
+
 pub(crate) mod forged_secret {
     use super::*;
     use blockhouse_artifacts::FORGED_SECRET;
@@ -87,6 +99,18 @@ pub(crate) mod forged_secret {
         let shown = format!("{ended:?}");
         assert!(!shown.contains("hunter2") && !shown.contains("[secret"), "{shown}");
         ended.crashed("component.trap", "handle index");
+    }
+}
+
+pub(crate) mod report_after_return {
+    use super::*;
+    use blockhouse_artifacts::REPORT_AFTER_RETURN;
+
+    #[tokio::test(flavor = "multi_thread")]
+    async fn nothing_can_be_reported_after_the_result() {
+        let ended = Trial::of(REPORT_AFTER_RETURN).run().await;
+        assert_eq!(ended.summary.as_deref(), Some("beforehand"));
+        ended.crashed("component.trap", "cannot leave component instance");
     }
 }
 

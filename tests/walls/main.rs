@@ -26,6 +26,7 @@ mod neighbours;
 mod place;
 #[cfg(test)]
 mod quota;
+#[cfg(test)]
 mod secrets;
 #[cfg(test)]
 mod surroundings;

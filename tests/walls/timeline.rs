@@ -1,6 +1,8 @@
 //! What a component reports: bounded, of the right form, and harmless to whoever reads it.
 
-use crate::trial::Trial;
+use crate::trial::{Ended, Trial};
+use blockhouse::run::Value;
+use blockhouse::timeline::StepStatus;
 
 pub(crate) mod flood_log {
     use super::*;
@@ -30,6 +32,34 @@ pub(crate) mod flood_stdout {
         let message = ended.message();
         assert!(message.contains("256.0 KiB allowed"), "{message}");
         assert!(ended.log().len() <= (8 << 10) + 100);
+    }
+}
+
+pub(crate) mod flood_messages {
+    use super::*;
+    use blockhouse_artifacts::FLOOD_MESSAGES;
+
+    const WORDS: &str = "computing budget exceeded: 100 of 100 million instructions used";
+
+    async fn flood(how: &str) -> Ended {
+        let trial = Trial::of(FLOOD_MESSAGES).input("how", Value::Text(how.to_owned()));
+        let ended = trial.run().await.stopped_by("limit.cpu", WORDS);
+        // 500 per call and its bytes: by its own instructions alone the guest would have made far more of them.
+        assert!((100_000..=200_000).contains(&ended.calls), "{} calls", ended.calls);
+        let message = ended.steps.first().unwrap().user_message.clone().unwrap();
+        assert_eq!(message, ended.message(), "nothing hides why it ended");
+        ended
+    }
+
+    #[tokio::test(flavor = "multi_thread")]
+    async fn a_flood_of_messages_uses_up_the_fuel() {
+        let ended = flood("tell").await;
+        assert_eq!(ended.summary, Some(ended.message()));
+    }
+
+    #[tokio::test(flavor = "multi_thread")]
+    async fn a_flood_of_summaries_uses_up_the_fuel() {
+        assert_eq!(flood("summarize").await.summary.as_deref(), Some("all work"));
     }
 }
 
@@ -80,13 +110,24 @@ pub(crate) mod step_after_end {
     async fn steps_that_are_not_running_answer_with_an_error() {
         let ended = Trial::of(STEP_AFTER_END).run().await.succeeded();
         let five = |error: &str| vec![format!("Err(StepError::{error})"); 5].join(", ");
-        let expected = format!(
-            "journal: Ok(())\nbefore: [{}]\nafter: [{}]\nstart: Err(StepError::Ended)\n",
-            five("NotStarted"),
-            five("Ended")
-        );
-        assert_eq!(ended.told, expected);
+        let (early, late) = (five("NotStarted"), five("Ended"));
+        let expected = [
+            "journal: Ok(())",
+            &format!("not started: [{early}]"),
+            "ending: [Ok(()), Ok(()), Ok(()), Ok(())]",
+            &format!("succeeded: [{late}]"),
+            "succeeded, start: Err(StepError::Ended)",
+            &format!("failed: [{late}]"),
+            "failed, start: Err(StepError::Ended)",
+        ];
+        assert_eq!(ended.told.lines().collect::<Vec<_>>(), expected);
         assert!(ended.output("key").is_none());
+        let state = |id| {
+            let step = ended.steps.iter().find(|step| step.id == id).unwrap();
+            (step.status, step.user_message.as_deref())
+        };
+        assert_eq!(state("good"), (StepStatus::Succeeded, None));
+        assert_eq!(state("bad"), (StepStatus::Failed, Some("the first")));
     }
 }
 

@@ -1,7 +1,11 @@
 //! `blockhouse config check` and `blockhouse config show`.
 
 use super::{ConfigFile, USAGE, print, say};
+use crate::capability::http::{BuildError, Outbound};
+use crate::config::rules::Rules;
 use crate::daemon::load_config;
+use crate::telemetry::chain;
+use std::collections::HashSet;
 use std::process::ExitCode;
 
 #[derive(Debug, clap::Subcommand)]
@@ -29,8 +33,23 @@ pub(super) fn run(command: Command) -> ExitCode {
     }
     if is_shown {
         print(config.show());
-    } else {
-        say("the configuration is valid");
+        return ExitCode::SUCCESS;
     }
+    let mistakes = in_files_of_policies(&config.rules);
+    if !mistakes.is_empty() {
+        for mistake in mistakes {
+            say(chain(&mistake));
+        }
+        return ExitCode::from(USAGE);
+    }
+    say("the configuration is valid");
     ExitCode::SUCCESS
+}
+
+/// The mistakes in the certificates and keys that policies name, each once, however many routes have the policy.
+fn in_files_of_policies(rules: &Rules) -> Vec<BuildError> {
+    let mut seen = HashSet::new();
+    let policies = rules.routes.iter().map(|route| route.grants.policy());
+    let policies = policies.filter(|policy| seen.insert(policy.file()));
+    policies.flat_map(|policy| Outbound::mistakes(policy, Outbound::directory(policy))).collect()
 }

@@ -3,6 +3,7 @@
 use super::explain::{Explanation, Order};
 use super::inspect::read_policy;
 use super::{ConfigFile, USAGE, print, say};
+use crate::capability::http::Outbound;
 use crate::daemon::load_rules;
 use crate::excerpt::line;
 use crate::meshstack::Claim;
@@ -15,7 +16,7 @@ const RUN_BYTES_MAX: u64 = 32 << 20;
 
 #[derive(Debug, clap::Subcommand)]
 pub(super) enum Command {
-    /// Report every mistake in policy files.
+    /// Report every mistake in policy files, and in the certificates and keys that they name.
     Check {
         /// The policy files.
         #[arg(required = true, value_name = "FILE")]
@@ -45,7 +46,18 @@ fn check(files: &[PathBuf]) -> ExitCode {
     for path in files {
         match read_policy(path) {
             Ok(policy) => {
-                print(format_args!("{}: {}", policy.file(), line(policy.description(), 500)))
+                // Not the policy's own idea of its path, which is cut to be shown.
+                let directory = path.parent().unwrap_or_else(|| Path::new(""));
+                let mistakes = Outbound::mistakes(&policy, directory);
+                if mistakes.is_empty() {
+                    let description = line(policy.description(), 500);
+                    print(format_args!("{}: {description}", policy.file()));
+                    continue;
+                }
+                for mistake in mistakes {
+                    say(chain(&mistake));
+                }
+                code = ExitCode::from(USAGE);
             }
             Err(mistakes) => {
                 say(mistakes);

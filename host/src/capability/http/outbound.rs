@@ -3,7 +3,7 @@
 use super::proxy::{InvalidProxy, Proxy};
 use super::resolve::{Lookups, Resolve, System};
 use super::tls::{BuildError, BuildErrorKind, Client};
-use blockhouse_policy::{HttpPermit, Policy, RuleId, Scheme};
+use blockhouse_policy::{HttpPermit, HttpRule, Policy, RuleId, Scheme};
 use secrecy::SecretString;
 use std::collections::HashMap;
 use std::path::Path;
@@ -78,7 +78,7 @@ impl Outbound {
         let mut of_rules = HashMap::new();
         let mut needs_tls = proxy.as_ref().is_some_and(|proxy| proxy.is_tls);
         for policy in policies {
-            let directory = Path::new(&**policy.file()).parent().unwrap_or_else(|| Path::new(""));
+            let directory = Self::directory(policy);
             for rule in policy.http() {
                 needs_tls |= rule.schemes().contains(&Scheme::Https);
                 let client = Client::of_rule(rule, directory, &authorities)
@@ -92,6 +92,24 @@ impl Outbound {
             false => None,
         };
         Ok(Self { shared, of_rules, lookups: Lookups::new(config.resolver), proxy })
+    }
+
+    /// Where the paths in a policy start: beside its file, as that was given to [`Policy::parse`].
+    #[must_use]
+    pub fn directory(policy: &Policy) -> &Path {
+        Path::new(&**policy.file()).parent().unwrap_or_else(|| Path::new(""))
+    }
+
+    /// All mistakes in the certificates and keys that a policy names by paths relative to `directory`: what
+    /// [`Outbound::build`] would stop at, to be known before a daemon is started.
+    #[must_use]
+    pub fn mistakes(policy: &Policy, directory: &Path) -> Vec<BuildError> {
+        let of_rule = |rule: &HttpRule| {
+            let at = rule.position().clone();
+            let kinds = Client::mistakes(rule, directory).into_iter();
+            kinds.map(move |kind| BuildError { at: at.clone(), kind })
+        };
+        policy.http().iter().flat_map(of_rule).collect()
     }
 
     /// TLS as the rule wants it.

@@ -85,14 +85,26 @@ impl Client {
         let identity = match rule.client_certificate() {
             None => None,
             Some((certificate, key)) => {
-                let path = directory.join(key);
-                let pem = read(&path)?;
-                let key = PrivateKeyDer::from_pem_slice(&pem)
-                    .map_err(|_| BuildErrorKind::What { path, what: "private key" })?;
+                let key = private_key(directory.join(key))?;
                 Some((certificates(&directory.join(certificate))?, key))
             }
         };
         build(authorities, identity).map(Some)
+    }
+
+    /// All that is wrong with the rule's files, where [`Client::of_rule`] stops at the first.
+    pub(super) fn mistakes(rule: &HttpRule, directory: &Path) -> Vec<BuildErrorKind> {
+        let (certificate, key) = rule.client_certificate().unzip();
+        let authority = rule.ca_file();
+        let each = [authority, certificate].into_iter().flatten();
+        let each = each.map(|file| certificates(&directory.join(file)).err());
+        let key = key.map(|file| private_key(directory.join(file)).err());
+        let mut mistakes: Vec<_> = each.chain(key).flatten().collect();
+        // What is wrong with them together is to be seen only once each is in order.
+        if mistakes.is_empty() {
+            mistakes.extend(Self::of_rule(rule, directory, &[]).err());
+        }
+        mistakes
     }
 
     /// The handshake. The certificate must be for this very name.
@@ -145,6 +157,12 @@ fn certificates(path: &Path) -> Result<Vec<CertificateDer<'static>>, BuildErrorK
         Ok(certificates) if !certificates.is_empty() => Ok(certificates),
         Ok(_) | Err(_) => Err(BuildErrorKind::What { path: path.to_owned(), what: "certificate" }),
     }
+}
+
+fn private_key(path: PathBuf) -> Result<PrivateKeyDer<'static>, BuildErrorKind> {
+    let pem = read(&path)?;
+    PrivateKeyDer::from_pem_slice(&pem)
+        .map_err(|_| BuildErrorKind::What { path, what: "private key" })
 }
 
 fn read(path: &Path) -> Result<Vec<u8>, BuildErrorKind> {

@@ -79,7 +79,7 @@ async fn of_mixed_addresses_only_those_that_are_granted_are_connected_to() {
     let names = Names::of(&[("api.test", &[&["127.0.0.2", "10.9.9.9", "127.0.0.1"]])]);
     let private = format!("ports = [{}]\nprivate = ['127.0.0.1/32']", server.port);
     let policy = rule("'api.test'", &private);
-    let trial = request_by(&names, &policy, &server.url("/")).input("timeout", text("5000"));
+    let trial = request_by(&names, &policy, &server.url("/")).input("timeout", text("60000"));
     let ended = trial.run().await.succeeded();
     assert!(ended.told.contains("body: hello"), "{}", ended.told);
     assert!(is_untouched(&decoy), "the address that was not granted was connected to");
@@ -95,7 +95,7 @@ async fn a_name_that_changes_its_address_is_connected_to_where_it_was_vetted() {
     let private = format!("ports = [{}]\nprivate = ['127.0.0.1/32']", server.port);
     let policy = rule("'api.test'", &private);
     let url = server.url("/");
-    let trial = request_by(&names, &policy, &url).input("timeout", text("5000"));
+    let trial = request_by(&names, &policy, &url).input("timeout", text("60000"));
     let ended = trial.run().await.succeeded();
     assert!(ended.told.contains("body: hello"), "{}", ended.told);
     assert_eq!(names.asked(), ["api.test"], "exactly one lookup");

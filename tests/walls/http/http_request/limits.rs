@@ -60,7 +60,7 @@ async fn huge_response_headers_are_an_error() {
     let many = format!("HTTP/1.1 200 OK\r\n{}\r\n", "x-many: y\r\n".repeat(101));
     for head in [long, many] {
         let server = Server::start(move |_| Reply::Silence(head.clone().into_bytes())).await;
-        let trial = request_to(&server).input("timeout", text("5000"));
+        let trial = request_to(&server).input("timeout", text("60000"));
         told(&trial.run().await.succeeded(), "TooLarge", "the response's head is larger");
     }
 }
@@ -94,14 +94,15 @@ async fn a_response_that_stops_in_the_middle_is_an_error() {
 async fn a_server_that_never_answers_is_given_up() {
     let server = Server::start(|_| Reply::Silence(Vec::new())).await;
     let ended = request_to(&server).input("timeout", text("100")).run().await.succeeded();
-    told(&ended, "Timeout", "waiting for the response took longer than 100ms");
+    told(&ended, "Timeout", "took longer than 100ms");
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_response_that_trickles_ends_at_the_deadline() {
     let server = Server::start(|_| Reply::Trickle(CHUNKED.as_bytes().to_vec())).await;
     let ended = request_to(&server).input("timeout", text("200")).run().await.succeeded();
-    told(&ended, "Timeout", "the response's body took longer than 200ms");
+    // What was under way then depends on how fast this machine is.
+    told(&ended, "Timeout", "took longer than 200ms");
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -131,10 +132,10 @@ async fn a_run_that_is_aborted_leaves_no_connection_behind() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_port_where_nobody_listens_is_an_error_that_says_so() {
-    let port = {
-        let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
-        listener.local_addr().unwrap().port()
-    };
+    // Bound, so that nobody else gets the port, and never listening.
+    let socket = tokio::net::TcpSocket::new_v4().unwrap();
+    socket.bind("127.0.0.1:0".parse().unwrap()).unwrap();
+    let port = socket.local_addr().unwrap().port();
     let url = format!("http://api.test:{port}/");
     let ended = request_by(&Names::local(), &granted(port), &url).run().await.succeeded();
     let words = format!("failed to connect to http://api.test:{port}: connection refused");
