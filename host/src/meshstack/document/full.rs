@@ -11,7 +11,15 @@ use crate::run::{
     RunId, Trigger,
 };
 
+const BLOCK: &str = "spec.buildingBlock";
+const DEFINITION: &str = "spec.buildingBlockDefinition";
 const IMPLEMENTATION: &str = "spec.buildingBlockDefinition.spec.implementation";
+
+/// Bytes of an identifier, and of a word that may be new to us. They are in log lines and audit events.
+const IDENTIFIER_MAX: usize = 256;
+
+/// Bytes of the key of an input or a setting.
+const KEY_MAX: usize = 1024;
 
 #[derive(Deserialize)]
 struct Document {
@@ -102,6 +110,7 @@ pub(super) fn read(id: RunId, text: &str) -> Result<Run, DocumentError> {
     let mut json = serde_json::Deserializer::from_str(text);
     let Document { spec } = serde_path_to_error::deserialize(&mut json)
         .map_err(|error| DocumentError::from_json(&error.path().to_string(), error.inner()))?;
+    check(&spec)?;
     Ok(Run {
         id,
         number: spec.run_number,
@@ -110,6 +119,57 @@ pub(super) fn read(id: RunId, text: &str) -> Result<Run, DocumentError> {
         block: block(spec.building_block),
         definition: definition(spec.building_block_definition)?,
     })
+}
+
+/// Refuses identifiers and keys that are too long.
+// SECURITY: meshstack::document::identifiers_that_are_too_long_are_refused_by_path
+fn check(spec: &SpecBody) -> Result<(), DocumentError> {
+    let identifier = |base: &str, field: &str, text: &str| {
+        bounded(text, IDENTIFIER_MAX, || format!("{base}.{field}"))
+    };
+    if let Some(trigger) = &spec.trigger {
+        identifier("spec.trigger", "reason", &trigger.reason)?;
+        if let Some(author) = &trigger.author {
+            let euid = author.euid.as_deref().unwrap_or_default();
+            identifier("spec.trigger.author", "identifier", &author.identifier)?;
+            identifier("spec.trigger.author", "type", &author.kind)?;
+            identifier("spec.trigger.author", "euid", euid)?;
+        }
+    }
+    let block = &spec.building_block.spec;
+    identifier(BLOCK, "uuid", &spec.building_block.uuid)?;
+    identifier(BLOCK, "spec.workspaceIdentifier", &block.workspace_identifier)?;
+    let project = block.project_identifier.as_deref().unwrap_or_default();
+    identifier(BLOCK, "spec.projectIdentifier", project)?;
+    let platform = block.full_platform_identifier.as_deref().unwrap_or_default();
+    identifier(BLOCK, "spec.fullPlatformIdentifier", platform)?;
+    for (index, input) in block.inputs.iter().enumerate() {
+        let path = |field| format!("{BLOCK}.spec.inputs[{index}].{field}");
+        bounded(&input.key, KEY_MAX, || path("key"))?;
+        bounded(&input.kind, IDENTIFIER_MAX, || path("type"))?;
+    }
+    for (index, parent) in block.parent_building_blocks.iter().flatten().enumerate() {
+        let path = |field| format!("{BLOCK}.spec.parentBuildingBlocks[{index}].{field}");
+        bounded(&parent.building_block_uuid, IDENTIFIER_MAX, || path("buildingBlockUuid"))?;
+        bounded(&parent.definition_uuid, IDENTIFIER_MAX, || path("definitionUuid"))?;
+    }
+    let definition = &spec.building_block_definition;
+    identifier(DEFINITION, "uuid", &definition.uuid)?;
+    identifier(DEFINITION, "spec.workspaceIdentifier", &definition.spec.workspace_identifier)?;
+    // The name of a setting that is too long is no path that anybody could read.
+    definition
+        .spec
+        .implementation
+        .keys()
+        .try_for_each(|key| bounded(key, KEY_MAX, || IMPLEMENTATION.to_owned()))
+}
+
+fn bounded(text: &str, max: usize, path: impl FnOnce() -> String) -> Result<(), DocumentError> {
+    if text.len() <= max {
+        return Ok(());
+    }
+    let length = text.len();
+    Err(DocumentError::new(&path(), format!("has {length} bytes where {max} are allowed")))
 }
 
 fn behavior(word: &str) -> Result<Behavior, DocumentError> {
@@ -190,6 +250,7 @@ fn definition(DefinitionBody { uuid, spec }: DefinitionBody) -> Result<Definitio
         .ok_or_else(|| DocumentError::new(&path, "is missing"))?
         .as_string()
         .ok_or_else(|| DocumentError::new(&path, "is not text"))?;
+    bounded(&kind, IDENTIFIER_MAX, || path)?;
     Ok(Definition {
         uuid,
         owner: spec.workspace_identifier,

@@ -134,6 +134,43 @@ fn every_input_type_is_known() {
 }
 
 #[test]
+fn identifiers_that_are_too_long_are_refused_by_path() {
+    let (block, definition) = ("spec.buildingBlock", "spec.buildingBlockDefinition");
+    let implementation = format!("{definition}.spec.implementation");
+    let places = [
+        ("spec.trigger.reason".to_owned(), 256),
+        ("spec.trigger.author.euid".to_owned(), 256),
+        ("spec.trigger.author.identifier".to_owned(), 256),
+        ("spec.trigger.author.type".to_owned(), 256),
+        (format!("{block}.uuid"), 256),
+        (format!("{block}.spec.workspaceIdentifier"), 256),
+        (format!("{block}.spec.projectIdentifier"), 256),
+        (format!("{block}.spec.fullPlatformIdentifier"), 256),
+        (format!("{block}.spec.inputs[1].key"), 1024),
+        (format!("{block}.spec.inputs[1].type"), 256),
+        (format!("{block}.spec.parentBuildingBlocks[0].buildingBlockUuid"), 256),
+        (format!("{block}.spec.parentBuildingBlocks[0].definitionUuid"), 256),
+        (format!("{definition}.uuid"), 256),
+        (format!("{definition}.spec.workspaceIdentifier"), 256),
+        (format!("{implementation}.type"), 256),
+    ];
+    for (path, max) in places {
+        let pointer = format!("/{}", path.replace(['.', '['], "/").replace(']', ""));
+        let mut document = full();
+        *document.pointer_mut(&pointer).unwrap() = json!("x".repeat(max));
+        assert!(parse(&document).is_ok(), "{path}");
+        *document.pointer_mut(&pointer).unwrap() = json!("x".repeat(max + 1));
+        let expected = format!("{path}: has {} bytes where {max} are allowed", max + 1);
+        assert_eq!(parse(&document).unwrap_err().to_string(), expected);
+    }
+    let mut document = full();
+    document["spec"]["buildingBlockDefinition"]["spec"]["implementation"]["x".repeat(1025)] =
+        json!(1);
+    let expected = format!("{implementation}: has 1025 bytes where 1024 are allowed");
+    assert_eq!(parse(&document).unwrap_err().to_string(), expected);
+}
+
+#[test]
 fn errors_name_the_path_and_never_the_value() {
     let inputs = "/spec/buildingBlock/spec/inputs";
     for (pointer, value, expected) in [
