@@ -20,6 +20,7 @@ mod limiter;
 mod linker;
 mod lowering;
 mod native_code;
+mod poll;
 mod precompile;
 mod random;
 mod state;
@@ -160,6 +161,7 @@ impl Sandbox {
         let mut store = Store::new(&self.engine, RunState::new(job)?);
         store.limiter(|state| &mut state.limiter);
         store.set_hostcall_fuel(limits.host_call_bytes);
+        // SECURITY: walls::a_list_to_poll_is_no_longer_than_there_may_be_handles
         store.set_max_component_handles(limits.handles);
         // Can't fail: fuel is on in the engine's configuration.
         let fuel = store.set_fuel(limits.fuel);

@@ -110,3 +110,20 @@ pub(crate) mod random_work {
         Trial::of(RANDOM_WORK).run().await.stopped_by("limit.cpu", WORDS);
     }
 }
+
+pub(crate) mod poll_list {
+    use super::*;
+    use blockhouse_artifacts::POLL_LIST;
+
+    #[tokio::test(flavor = "multi_thread")]
+    async fn a_list_to_poll_is_charged_by_its_length() {
+        Trial::of(POLL_LIST).run().await.stopped_by("limit.cpu", WORDS);
+    }
+
+    #[tokio::test(flavor = "multi_thread")]
+    async fn a_list_to_poll_is_no_longer_than_there_may_be_handles() {
+        let trial = Trial::of(POLL_LIST).with(|limits| limits.fuel = 1_000_000_000);
+        let words = "too many handles: 200 are allowed at a time";
+        trial.run().await.stopped_by("limit.handles", words);
+    }
+}

@@ -29,6 +29,7 @@ pub(super) fn link(engine: &Engine) -> wasmtime::Result<Linked> {
     let l = &mut linker;
     // io, clocks, random numbers and standard streams.
     wasmtime_wasi::p2::add_to_linker_proxy_interfaces_async(l)?;
+    super::poll::link(l)?;
     super::random::link(l)?;
     random::insecure_seed::add_to_linker::<_, WasiRandom>(l, RunState::random)?;
     // Toolchains import these even if the program does not use them. They are empty: no variable, no argument, and
