@@ -4,8 +4,10 @@
 //! server live and no guest code ever runs, so that nothing starves a sign of life; the *work* runtime has a thread per
 //! core and executes the runs. Every task is tracked: the daemon ends when they have.
 
+mod active;
 mod assembly;
 mod pipeline;
+mod postponed;
 mod recovery;
 mod single_run;
 
@@ -24,22 +26,22 @@ use crate::outcome::{Fault, Outcome};
 use crate::poll::{self, ClaimedRun, poll};
 use crate::prepare::Protection;
 use crate::report::{self, Delivery, Reporter};
-use crate::run::RunId;
-use crate::rundir::RunDirectories;
+use crate::rundir::{RunDirectories, RunDirectoryError};
 use crate::sandbox::Sandbox;
 use crate::shutdown::Shutdown;
 use crate::slots::{self, Slots};
 use crate::telemetry::chain;
 use crate::unseal::PrivateKey;
+use active::Active;
 use blockhouse_policy::Limits;
 use pipeline::Pipeline;
+use postponed::Postponed;
 use secrecy::ExposeSecret as _;
-use std::collections::HashSet;
 use std::io;
 use std::net::SocketAddr;
 use std::path::PathBuf;
+use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 use tokio::runtime::{Builder, Handle, Runtime};
 use tokio_util::task::TaskTracker;
@@ -104,6 +106,9 @@ pub enum StartError {
     /// The journal can't be used.
     #[error(transparent)]
     Journal(#[from] JournalError),
+    /// The place of the run directories can't be used.
+    #[error(transparent)]
+    RunDirectories(#[from] RunDirectoryError),
 }
 
 /// How a daemon ended.
@@ -139,9 +144,8 @@ struct Core {
     drain_timeout: Duration,
     shutdown: Shutdown,
     tasks: TaskTracker,
-    active: Mutex<HashSet<RunId>>,
-    /// Whether a final status was left to the next start.
-    postponed: AtomicBool,
+    active: Arc<Active>,
+    postponed: Postponed,
     /// Whether the last claim could not be written down.
     journal_failed: Arc<AtomicBool>,
 }
@@ -163,7 +167,7 @@ impl Daemon {
             tracing::error!(error = %chain(error), "a part of the journal is unreadable and left as it is");
         }
         // After the journal, which holds the lock.
-        let directories = RunDirectories::open(&config.state_directory);
+        let directories = RunDirectories::open(&config.state_directory)?;
         let control = Builder::new_current_thread().enable_all().build();
         let control = control.map_err(StartError::Runtime)?;
         let work = Builder::new_multi_thread().enable_all().thread_name("work").build();
@@ -208,8 +212,8 @@ impl Daemon {
             drain_timeout: config.drain_timeout,
             shutdown,
             tasks,
-            active: Mutex::default(),
-            postponed: AtomicBool::new(false),
+            active: Arc::default(),
+            postponed: Postponed::default(),
             journal_failed,
         };
         Ok(Self { control, work, admin, left_over: found.runs, core: Arc::new(core) })
@@ -280,17 +284,17 @@ impl Core {
             }
         };
         let id = claim.id().clone();
-        self.active().insert(id.clone());
+        let entry = self.active.enter(id.clone());
         let span = tracing::info_span!("run", run = %id);
         let core = Arc::clone(self);
         let delivery = async move {
+            let _entry = entry;
             let journal = run.journal.clone();
             let backoff = core.report.backoff;
             let delivery = recovery::deliver(&core.client, &claim, run, backoff).await;
             if let Ok(client) = core.client.run_client(&claim) {
                 core.settle(client, Some(journal), delivery).await;
             }
-            core.active().remove(&id);
         };
         self.tasks.spawn(delivery.instrument(span));
     }
@@ -298,15 +302,16 @@ impl Core {
     /// Starts a claimed run on the work runtime.
     fn start(self: &Arc<Self>, claimed: ClaimedRun, work: &Handle) {
         let id = claimed.claim.id().clone();
-        if !self.active().insert(id.clone()) {
+        let Some(entry) = self.active.enter(id.clone()) else {
             tracing::error!(run = %id, "meshStack handed out a run that is executing here; it is not started twice");
             return;
-        }
+        };
         let span = tracing::info_span!("run", run = %id);
         let core = Arc::clone(self);
         let run = async move {
+            // Left by a panic as well: a run that is never given back would never be started again.
+            let _entry = entry;
             core.carry_out(claimed).await;
-            core.active().remove(&id);
         };
         self.tasks.spawn_on(run.instrument(span), work);
     }
@@ -331,13 +336,23 @@ impl Core {
 
     /// Tries a final status that meshStack refuses again, now and then, until it is settled or the daemon drains.
     async fn settle(&self, client: RunClient, journal: Option<RunJournal>, mut delivery: Delivery) {
+        let mut room = None;
         while let Delivery::Postponed(update) = delivery {
+            // What is in no journal would be lost, but says little: such a run was not executed.
+            if room.is_none() && journal.is_some() && update.is_some() {
+                room = self.postponed.room();
+                if room.is_none() {
+                    tracing::warn!(
+                        "too many final statuses are refused by meshStack to try this one again; the next start delivers it"
+                    );
+                    return self.postponed.leave(update);
+                }
+            }
             // Without the status, or without time, only the next start can deliver it, from the journal.
             let pause = tokio::time::timeout(POSTPONED_PAUSE, self.shutdown.draining());
             let is_left = update.is_none() || pause.await.is_ok();
             let (Some(update), false) = (update, is_left) else {
-                self.postponed.store(true, Ordering::Relaxed);
-                return;
+                return self.postponed.leave(None);
             };
             let backoff = self.report.backoff;
             delivery = report::deliver(&client, None, *update, journal.clone(), backoff).await;
@@ -373,30 +388,26 @@ impl Core {
     /// Lets the runs finish; after a while, or when told so, aborts them.
     async fn drain(&self) {
         self.tasks.close();
-        let (runs, waiting) = (self.active().len(), self.slots.waiting());
+        let (runs, waiting) = (self.active.count(), self.slots.waiting());
         tracing::info!(runs, waiting, "draining: no more runs are claimed");
         tokio::select! {
             () = self.tasks.wait() => return,
             () = self.shutdown.aborting() => {}
             () = tokio::time::sleep(self.drain_timeout) => {}
         }
-        tracing::warn!(runs = self.active().len(), "aborting the runs that are left");
+        tracing::warn!(runs = self.active.count(), "aborting the runs that are left");
         self.shutdown.abort();
         let patience = self.pipeline.abort_grace + LAST_REPORTS;
         if tokio::time::timeout(patience, self.tasks.wait()).await.is_err() {
             tracing::error!(
-                runs = self.active().len(),
+                runs = self.active.count(),
                 "not every final status was delivered; the next start delivers them"
             );
         }
     }
 
     fn stopped(&self) -> Stopped {
-        let is_settled = self.tasks.is_empty() && !self.postponed.load(Ordering::Relaxed);
+        let is_settled = self.tasks.is_empty() && !self.postponed.is_one_left();
         if is_settled { Stopped::Drained } else { Stopped::Unreported }
-    }
-
-    fn active(&self) -> MutexGuard<'_, HashSet<RunId>> {
-        self.active.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }

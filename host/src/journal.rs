@@ -21,6 +21,7 @@ use crate::unseal::PrivateKey;
 use error::at;
 use record::Record;
 use std::fs::{self, File, TryLockError};
+use std::io::ErrorKind;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use writer::Writer;
@@ -56,6 +57,11 @@ impl Journal {
     pub fn open(directory: &Path, key: &PrivateKey) -> Result<(Self, Found), JournalError> {
         let segments = directory.join("journal");
         at("create", &segments, os::create_private_directory(&segments))?;
+        // It may be a mounted volume that is another's and that we have to take as it is; what we make in it is checked.
+        if os::is_open_to_others(directory).unwrap_or_default() {
+            let path = directory.display();
+            tracing::warn!(%path, "others may change what is in the state directory; it should be for this user only (chmod 700)");
+        }
         let lock = lock(directory)?;
         let replayed = record::replay(&segments, key)?;
         let runner = Arc::clone(key.public());
@@ -84,7 +90,11 @@ impl Journal {
 
 fn lock(directory: &Path) -> Result<File, JournalError> {
     let path = directory.join("lock");
-    let file = File::options().write(true).create(true).truncate(false).open(&path);
+    // SECURITY: journal::tests::a_link_in_the_place_of_the_lock_or_the_journal_is_refused
+    let file = match os::create_private_file(&path) {
+        Err(error) if error.kind() == ErrorKind::AlreadyExists => os::open_without_following(&path),
+        created => created,
+    };
     let file = at("open", &path, file)?;
     match file.try_lock() {
         Ok(()) => Ok(file),

@@ -28,7 +28,8 @@
 //! | `os`, `sandbox::native_code` | `unsafe` |
 //! | `os` | `libc`, `rustix`, `sysinfo`, `windows_service`, `windows_sys` |
 //! | `os`, `cli::daemon` (tests aside) | `cfg(unix)`, `cfg(windows)`, `cfg(target_os)` |
-//! | `process` | `process::Command`, `tokio::process` |
+//! | `os`, `process` | `process::Command` |
+//! | `process` | `tokio::process` |
 //!
 //! What the rows are for:
 //!

@@ -23,8 +23,8 @@ mod system;
 
 pub use system::{
     StopSignals, child_environment, create_new_private_directory, create_private_directory,
-    create_private_file, limit_this_process, open_without_following, platform, set_mode,
-    sync_directory,
+    create_private_file, is_open_to_others, kill_group, limit_this_process, open_private_directory,
+    open_without_following, own_group, platform, set_mode, sync_directory,
 };
 
 #[cfg(windows)]
@@ -68,5 +68,42 @@ mod tests {
     fn the_system_says_how_much_memory_there_is() {
         // At least what this test occupies.
         assert!(memory().unwrap() > 1 << 20);
+    }
+
+    #[cfg(unix)]
+    #[test]
+    fn what_is_not_our_own_directory_is_refused() {
+        use std::fs::{self, Permissions};
+        use std::os::unix::fs::{PermissionsExt as _, chown, symlink};
+        let place = tempfile::tempdir().unwrap();
+        let path = place.path().join("directory");
+        let refusal = || create_private_directory(&path).unwrap_err().to_string();
+        let set = |mode| fs::set_permissions(&path, Permissions::from_mode(mode)).unwrap();
+
+        symlink(place.path(), &path).unwrap();
+        assert!(refusal().starts_with("it is a symbolic link"), "{}", refusal());
+        fs::remove_file(&path).unwrap();
+        create_private_directory(&path).unwrap();
+        set(0o707);
+        assert!(refusal().starts_with("everybody may write to it"), "{}", refusal());
+        set(0o2770);
+        create_private_directory(&path).unwrap();
+        assert_eq!(fs::metadata(&path).unwrap().permissions().mode() & 0o7777, 0o2750);
+        // Only root can give it away.
+        if chown(&path, Some(12_345), None).is_ok() {
+            assert!(refusal().starts_with("it belongs to another user"), "{}", refusal());
+        }
+    }
+
+    #[cfg(unix)]
+    #[test]
+    fn a_directory_that_others_may_write_to_is_noticed() {
+        use std::fs::{self, Permissions};
+        use std::os::unix::fs::PermissionsExt as _;
+        let place = tempfile::tempdir().unwrap();
+        for (mode, is_open) in [(0o700, false), (0o755, false), (0o770, true), (0o702, true)] {
+            fs::set_permissions(place.path(), Permissions::from_mode(mode)).unwrap();
+            assert_eq!(is_open_to_others(place.path()).unwrap(), is_open, "{mode:o}");
+        }
     }
 }

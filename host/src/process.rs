@@ -20,7 +20,8 @@ const STDERR_KEPT: usize = 16 << 10;
 /// A program that closes its streams is about to end; how often that is looked at.
 const END_POLL: Duration = Duration::from_millis(1);
 
-/// What is to be started, and how much it may take. It must not start processes of its own that outlive it.
+/// What is to be started, and how much it may take. It should not start processes of its own that outlive it: on Unix they are
+/// killed with it if they keep its streams open, or stay in its group while it is stopped.
 #[derive(Clone, Debug)]
 pub struct Program<'a> {
     /// The file.
@@ -89,14 +90,31 @@ fn with_colon(text: &str) -> String {
     if text.is_empty() { String::new() } else { format!(": {text}") }
 }
 
-/// Killed when dropped, whatever way that comes about.
-struct Killed(Child);
+/// Killed when dropped, whatever way that comes about, with what it has started.
+struct Killed {
+    child: Child,
+    /// Its number may be that of another one by now.
+    is_gone: bool,
+}
+
+impl Killed {
+    fn try_wait(&mut self) -> io::Result<Option<ExitStatus>> {
+        let status = self.child.try_wait()?;
+        self.is_gone = status.is_some();
+        Ok(status)
+    }
+}
 
 impl Drop for Killed {
     fn drop(&mut self) {
+        if self.is_gone {
+            return;
+        }
+        // First: what it has started may hold its streams, and without it nobody knows what that was.
+        os::kill_group(&self.child);
         // It may have ended before.
-        let _ = self.0.kill();
-        let _ = self.0.wait();
+        let _ = self.child.kill();
+        let _ = self.child.wait();
     }
 }
 
@@ -113,7 +131,8 @@ impl Program<'_> {
     /// # Errors
     /// [`ProcessError`] if it does not end with the exit code 0 in time.
     pub fn run(&self) -> Result<Vec<u8>, ProcessError> {
-        let mut child = Killed(self.spawn().map_err(|source| self.not_started(source))?);
+        let child = self.spawn().map_err(|source| self.not_started(source))?;
+        let mut child = Killed { child, is_gone: false };
         thread::scope(|scope| {
             let ended = self.follow(scope, &mut child);
             // The threads of the streams end when the program has, and the scope waits for them.
@@ -124,15 +143,17 @@ impl Program<'_> {
 
     #[expect(clippy::disallowed_methods, reason = "this is the place that starts processes")]
     fn spawn(&self) -> io::Result<Child> {
-        std::process::Command::new(self.path)
+        let mut program = std::process::Command::new(self.path);
+        program
             .args(&self.arguments)
             // SECURITY: process::the_environment_is_empty
             .env_clear()
             .envs(os::child_environment())
             .stdin(Stdio::piped())
             .stdout(Stdio::piped())
-            .stderr(Stdio::piped())
-            .spawn()
+            .stderr(Stdio::piped());
+        os::own_group(&mut program);
+        program.spawn()
     }
 
     fn follow<'scope, 'env: 'scope>(
@@ -143,7 +164,7 @@ impl Program<'_> {
         let started = Instant::now();
         let left = || self.timeout.saturating_sub(started.elapsed());
         let (sender, told) = channel();
-        self.attend(scope, &mut child.0, &sender).map_err(|source| self.lost(source))?;
+        self.attend(scope, &mut child.child, &sender).map_err(|source| self.lost(source))?;
         drop(sender);
         let (mut output, mut stderr) = (Vec::new(), String::new());
         loop {
@@ -159,7 +180,7 @@ impl Program<'_> {
             }
         }
         let status = loop {
-            match child.0.try_wait().map_err(|source| self.lost(source))? {
+            match child.try_wait().map_err(|source| self.lost(source))? {
                 Some(status) => break status,
                 None if left().is_zero() => return Err(self.timed_out()),
                 None => pause(),
@@ -310,6 +331,15 @@ mod tests {
         for script in ["while :; do :; done", "exec <&- >&- 2>&-; while :; do :; done"] {
             let error = shell(script, &[], 1, Duration::from_millis(100)).unwrap_err();
             assert_eq!(error.to_string(), "`/bin/sh` took longer than 100ms and was stopped");
+        }
+    }
+    #[test]
+    fn what_the_program_has_started_is_killed_with_it() {
+        for script in ["sleep 1000 & exec sleep 1000", "sleep 1000 & exit 0"] {
+            let started = Instant::now();
+            let error = shell(script, &[], 1, Duration::from_millis(100)).unwrap_err();
+            assert_eq!(error.to_string(), "`/bin/sh` took longer than 100ms and was stopped");
+            assert!(started.elapsed() < Duration::from_secs(900), "it was waited for");
         }
     }
 }

@@ -2,14 +2,17 @@
 //!
 //! `<state>/runs/<run id>/work` is what the component sees as `/work`. A directory belongs to one run, is removed when the run
 //! has ended, however it did, and what a crash left behind is removed by the next start. All work on the disk is done where
-//! blocking is allowed. Nothing here follows a symbolic link.
+//! blocking is allowed. Nothing below the state directory is reached through a symbolic link.
+
+mod place;
 
 use crate::os;
 use crate::run::RunId;
 use blockhouse_policy::FilesPermit;
-use std::fs::{self, DirEntry};
+use place::Place;
 use std::io;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 use tokio::runtime::Handle;
 use tokio::task::{JoinError, spawn_blocking};
 
@@ -18,9 +21,6 @@ const BASE: &str = "runs";
 
 /// What the component sees, within the run directory.
 const WORK: &str = "work";
-
-/// How often removing a directory is begun anew: a file operation that the run has left behind may still create a file in it.
-const TRIES: u32 = 4;
 
 /// Makes run directories.
 #[derive(Clone, Debug)]
@@ -32,7 +32,7 @@ pub struct RunDirectories {
 /// One run's directory. Dropping it removes it, too, but nobody waits for that.
 #[derive(Debug)]
 pub struct RunDirectory {
-    root: Option<PathBuf>,
+    root: Option<Place>,
     work: WorkDirectory,
 }
 
@@ -55,6 +55,15 @@ pub enum RunDirectoryError {
         #[source]
         source: io::Error,
     },
+    /// The directory of all run directories is not ours alone, or can't be opened.
+    #[error("failed to open the run directories in `{}`", path.display())]
+    Open {
+        /// The directory.
+        path: PathBuf,
+        /// What the system said, or what to do.
+        #[source]
+        source: io::Error,
+    },
     /// The task that makes it did not end: a defect.
     #[error("creating a run directory did not end")]
     Stopped(#[source] JoinError),
@@ -63,17 +72,18 @@ pub enum RunDirectoryError {
 impl RunDirectories {
     /// Below the state directory, where nothing is made before a run needs it. Removes what an earlier process left there: the
     /// caller must hold the lock of the state directory. Blocks.
-    #[must_use]
-    pub fn open(state: &Path) -> Self {
-        let base = state.join(BASE);
-        match fs::read_dir(&base) {
-            Ok(entries) => entries.flatten().for_each(|left_over| sweep(&left_over)),
+    ///
+    /// # Errors
+    /// If what is in the place of the directory is a link, no directory, or not ours alone: nothing is removed then.
+    pub fn open(state: &Path) -> Result<Self, RunDirectoryError> {
+        let path = state.join(BASE);
+        // SECURITY: rundir::a_link_in_the_place_of_all_directories_is_refused
+        match os::open_private_directory(&path) {
+            Ok(base) => place::remove_all(&path, &Arc::new(base)),
             Err(error) if error.kind() == io::ErrorKind::NotFound => {}
-            Err(error) => {
-                tracing::error!(path = %base.display(), %error, "the run directories can't be listed");
-            }
+            Err(source) => return Err(RunDirectoryError::Open { path, source }),
         }
-        Self { base: Some(base) }
+        Ok(Self { base: Some(path) })
     }
 
     /// In the system's place for temporary files, for a process that has no state.
@@ -112,7 +122,7 @@ impl RunDirectory {
     pub async fn remove(mut self) {
         if let Some(root) = self.root.take() {
             // It was logged, and a panic of the task would be reported by the runtime.
-            let _ = spawn_blocking(move || remove_and_log(&root)).await;
+            let _ = spawn_blocking(move || root.remove()).await;
         }
     }
 }
@@ -135,8 +145,8 @@ impl Drop for RunDirectory {
     fn drop(&mut self) {
         let Some(root) = self.root.take() else { return };
         match Handle::try_current() {
-            Ok(runtime) => drop(runtime.spawn_blocking(move || remove_and_log(&root))),
-            Err(_) => remove_and_log(&root),
+            Ok(runtime) => drop(runtime.spawn_blocking(move || root.remove())),
+            Err(_) => root.remove(),
         }
     }
 }
@@ -146,99 +156,40 @@ fn create_below(
     run: &RunId,
     permit: FilesPermit,
 ) -> Result<RunDirectory, RunDirectoryError> {
-    let root = base.join(run.as_str());
-    let result = os::create_private_directory(base).and_then(|()| {
+    let path = base.join(run.as_str());
+    let made = os::create_private_directory(base).and_then(|base| {
+        let root = Place::new(base.into(), run.as_str(), path.clone());
         // SECURITY: rundir::a_directory_that_exists_is_never_shared
-        os::create_new_private_directory(&root)
+        root.create().map(|()| root)
     });
-    match result {
-        Ok(()) => with_work(root, permit),
-        Err(source) => Err(RunDirectoryError::Create { path: root, source }),
-    }
-}
-
-fn create_temporary(permit: FilesPermit) -> Result<RunDirectory, RunDirectoryError> {
-    match tempfile::Builder::new().prefix("blockhouse-").tempdir() {
-        // Kept: removing it by `tempfile` would recurse as deep as the component has made its directories.
-        Ok(root) => with_work(root.keep(), permit),
-        Err(source) => Err(RunDirectoryError::Create { path: std::env::temp_dir(), source }),
-    }
-}
-
-fn with_work(root: PathBuf, permit: FilesPermit) -> Result<RunDirectory, RunDirectoryError> {
-    let path = root.join(WORK);
-    // From here on it is removed, whatever happens.
-    let work = WorkDirectory { path: path.clone(), permit };
-    let directory = RunDirectory { root: Some(root), work };
-    match os::create_new_private_directory(&path) {
-        Ok(()) => Ok(directory),
+    match made {
+        Ok(root) => with_work(root, permit),
         Err(source) => Err(RunDirectoryError::Create { path, source }),
     }
 }
 
-/// Removes what an earlier process left behind.
-fn sweep(left_over: &DirEntry) {
-    let path = left_over.path();
-    // SECURITY: rundir::what_was_left_over_is_removed_and_links_are_not_followed
-    match left_over.file_type() {
-        Ok(kind) if kind.is_dir() => remove_and_log(&path),
-        _ => {
-            if let Err(error) = fs::remove_file(&path) {
-                log_left(&path, &error);
-            }
-        }
+fn create_temporary(permit: FilesPermit) -> Result<RunDirectory, RunDirectoryError> {
+    let made = tempfile::Builder::new().prefix("blockhouse-").tempdir().and_then(|root| {
+        let place = Place::of(root.path())?;
+        // Kept: removing it by `tempfile` would recurse as deep as the component has made its directories.
+        let _ = root.keep();
+        Ok(place)
+    });
+    match made {
+        Ok(root) => with_work(root, permit),
+        Err(source) => Err(RunDirectoryError::Create { path: std::env::temp_dir(), source }),
     }
 }
 
-fn remove_and_log(root: &Path) {
-    let mut result = Ok(());
-    for _ in 0..TRIES {
-        result = remove(root);
-        if result.is_ok() {
-            return;
-        }
-    }
-    if let Err(error) = result {
-        log_left(root, &error);
-    }
-}
-
-fn log_left(path: &Path, error: &io::Error) {
-    if error.kind() != io::ErrorKind::NotFound {
-        tracing::error!(path = %path.display(), %error, "a run directory can't be removed; the next start tries again");
-    }
-}
-
-/// Removes a directory however deep it is: what is two levels down is moved up to the first, so that neither the stack nor the
-/// number of open directories grows. `std::fs::remove_dir_all` needs both for each level, and a component chooses the levels.
-// SECURITY: rundir::removing_needs_no_more_stack_for_more_levels (walls::directories_of_any_depth_are_removed)
-fn remove(root: &Path) -> io::Result<()> {
-    // Such names are in no directory that was left half removed.
-    let mark = uuid::Uuid::new_v4();
-    let mut moved: u64 = 0;
-    loop {
-        let mut is_empty = true;
-        for entry in fs::read_dir(root)? {
-            is_empty = false;
-            let entry = entry?;
-            if !entry.file_type()?.is_dir() {
-                fs::remove_file(entry.path())?;
-                continue;
-            }
-            for inner in fs::read_dir(entry.path())? {
-                let inner = inner?;
-                if inner.file_type()?.is_dir() {
-                    fs::rename(inner.path(), root.join(format!("{mark}-{moved}")))?;
-                    moved += 1;
-                } else {
-                    fs::remove_file(inner.path())?;
-                }
-            }
-            fs::remove_dir(entry.path())?;
-        }
-        if is_empty {
-            return fs::remove_dir(root);
-        }
+fn with_work(root: Place, permit: FilesPermit) -> Result<RunDirectory, RunDirectoryError> {
+    let path = root.path().join(WORK);
+    let made = root.create_within(WORK);
+    // From here on it is removed, whatever happens.
+    let work = WorkDirectory { path: path.clone(), permit };
+    let directory = RunDirectory { root: Some(root), work };
+    match made {
+        Ok(()) => Ok(directory),
+        Err(source) => Err(RunDirectoryError::Create { path, source }),
     }
 }
 
@@ -246,7 +197,7 @@ fn remove(root: &Path) -> io::Result<()> {
 mod tests {
     use super::*;
     use blockhouse_policy::{Grants, Limits, Policy};
-    use std::sync::Arc;
+    use std::fs;
 
     fn permit() -> FilesPermit {
         let text = "description = 'x'\n[files]\nreason = 'x'\nwork = \"read-only\"\n";
@@ -261,7 +212,7 @@ mod tests {
     #[tokio::test]
     async fn nothing_is_made_before_a_run_needs_it() {
         let state = tempfile::tempdir().unwrap();
-        let directories = RunDirectories::open(state.path());
+        let directories = RunDirectories::open(state.path()).unwrap();
         assert_eq!(fs::read_dir(state.path()).unwrap().count(), 0);
         let directory = directories.create(&id("run"), permit()).await.unwrap();
         assert_eq!(directory.work().path(), state.path().join("runs/run/work"));
@@ -272,7 +223,7 @@ mod tests {
     #[tokio::test]
     async fn a_directory_that_exists_is_never_shared() {
         let state = tempfile::tempdir().unwrap();
-        let directories = RunDirectories::open(state.path());
+        let directories = RunDirectories::open(state.path()).unwrap();
         let first = directories.create(&id("run"), permit()).await.unwrap();
         fs::write(first.work().path().join("file"), "theirs").unwrap();
         let second = directories.create(&id("run"), permit()).await;
@@ -286,7 +237,7 @@ mod tests {
     async fn a_link_in_the_place_of_a_directory_is_not_followed() {
         let state = tempfile::tempdir().unwrap();
         let elsewhere = tempfile::tempdir().unwrap();
-        let directories = RunDirectories::open(state.path());
+        let directories = RunDirectories::open(state.path()).unwrap();
         fs::create_dir(state.path().join("runs")).unwrap();
         std::os::unix::fs::symlink(elsewhere.path(), state.path().join("runs/run")).unwrap();
         directories.create(&id("run"), permit()).await.unwrap_err();
@@ -310,7 +261,7 @@ mod tests {
         }
         symlink("/no/such/place", runs.join("dangling")).unwrap();
 
-        let _ = RunDirectories::open(state.path());
+        RunDirectories::open(state.path()).unwrap();
         assert_eq!(fs::read_dir(&runs).unwrap().count(), 0);
         assert_eq!(fs::read_to_string(elsewhere.path().join("kept")).unwrap(), "kept");
     }
@@ -325,26 +276,29 @@ mod tests {
         assert!(!work.parent().unwrap().exists());
     }
 
-    #[test]
-    fn removing_needs_no_more_stack_for_more_levels() {
-        let root = tempfile::tempdir().unwrap().keep();
-        let [deep, outer] = [root.join("deep"), root.join("outer")];
-        fs::create_dir(&deep).unwrap();
-        for _ in 0..1_000 {
-            fs::create_dir(&outer).unwrap();
-            fs::rename(&deep, outer.join("deep")).unwrap();
-            fs::rename(&outer, &deep).unwrap();
-        }
-        let small = std::thread::Builder::new().stack_size(96 << 10);
-        let left = root.clone();
-        small.spawn(move || remove(&left).unwrap()).unwrap().join().unwrap();
-        assert!(!root.exists());
+    #[cfg(unix)]
+    #[tokio::test]
+    async fn a_link_in_the_place_of_all_directories_is_refused() {
+        use std::os::unix::fs::symlink;
+        let state = tempfile::tempdir().unwrap();
+        let elsewhere = tempfile::tempdir().unwrap();
+        fs::create_dir(elsewhere.path().join("data")).unwrap();
+        fs::write(elsewhere.path().join("file"), "theirs").unwrap();
+        let directories = RunDirectories::open(state.path()).unwrap();
+        symlink(elsewhere.path(), state.path().join("runs")).unwrap();
+        let Err(RunDirectoryError::Open { source, .. }) = RunDirectories::open(state.path()) else {
+            panic!("it was opened");
+        };
+        assert!(source.to_string().contains("remove it"), "{source}");
+        // Nor is one that came later.
+        directories.create(&id("run"), permit()).await.unwrap_err();
+        assert_eq!(fs::read_dir(elsewhere.path()).unwrap().count(), 2);
     }
 
     #[test]
     fn a_directory_that_is_dropped_outside_of_a_runtime_is_removed() {
         let root = tempfile::tempdir().unwrap().keep();
-        let directory = with_work(root.clone(), permit()).unwrap();
+        let directory = with_work(Place::of(&root).unwrap(), permit()).unwrap();
         drop(directory);
         assert!(!root.exists());
     }

@@ -164,7 +164,7 @@ pub(crate) mod leave_files {
         let (key, kind) = ("way".to_owned(), InputKind::String);
         let run = opened_run(vec![OpenedInput { key, kind, value, environment: false }]);
         let progress = Arc::new(Progress::new(Timeline::new(&tight()), Abort::default()));
-        let directories = RunDirectories::open(state);
+        let directories = RunDirectories::open(state).unwrap();
         let shared = Arc::clone(&progress);
         let work = tokio::spawn(async move {
             let slots = Slots::new(slots::Config { slots: 1, memory: 1 << 30, waiting: 1 });

@@ -37,7 +37,7 @@ impl Place {
     pub(crate) async fn with(policy: &str) -> Self {
         let state = tempfile::tempdir().unwrap();
         let run = RunId::parse("run").unwrap();
-        let directories = RunDirectories::open(state.path());
+        let directories = RunDirectories::open(state.path()).unwrap();
         let directory = directories.create(&run, permit(policy)).await.unwrap();
         Self { state, directory, policy: policy.to_owned() }
     }

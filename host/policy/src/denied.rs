@@ -11,7 +11,7 @@ use crate::position::Position;
 #[error("{rule}")]
 pub struct Denied {
     /// Who said no to what: one sentence in the policy's words, such as "policy `team-a` does not grant
-    /// https://example.com".
+    /// `https://example.com`".
     pub rule: String,
     /// The name of the policy or ceiling that said no.
     pub policy: Arc<str>,

@@ -2,7 +2,7 @@
 //!
 //! A request passes, in this order: policy's answer about scheme, host and port; the number of requests; what its head may hold;
 //! a connection of the run's; one lookup; policy's answer about each address; the connection, its TLS and the bytes both
-//! ways. The main type is [`Egress`]; a task per connection, which the response's body holds, is all that it owns.
+//! ways. The main type is `Egress`; a task per connection, which the response's body holds, is all that it owns.
 //! It never follows a redirect, connects to a name, or keeps a connection for the next request: a handshake per request is what
 //! it costs that no connection can be used for what policy was not asked about.
 

@@ -233,3 +233,23 @@ fn a_directory_belongs_to_one_daemon() {
     let second = Journal::open(directory.path(), &KEY);
     assert!(matches!(second, Err(JournalError::InUse { .. })));
 }
+
+#[cfg(unix)]
+#[test]
+fn a_link_in_the_place_of_the_lock_or_the_journal_is_refused() {
+    use std::os::unix::fs::symlink;
+    let elsewhere = tempfile::tempdir().unwrap();
+    let file = elsewhere.path().join("file");
+    fs::write(&file, "theirs").unwrap();
+    for (name, target) in [("lock", file.as_path()), ("journal", elsewhere.path())] {
+        let directory = tempfile::tempdir().unwrap();
+        symlink(target, directory.path().join(name)).unwrap();
+        let error = Journal::open(directory.path(), &KEY).unwrap_err();
+        assert!(matches!(error, JournalError::Io { .. }), "{name}: {error}");
+    }
+    // Neither is a file made where a link leads.
+    let directory = tempfile::tempdir().unwrap();
+    symlink(elsewhere.path().join("new"), directory.path().join("lock")).unwrap();
+    Journal::open(directory.path(), &KEY).unwrap_err();
+    assert_eq!(fs::read_dir(elsewhere.path()).unwrap().count(), 1);
+}

@@ -1,13 +1,17 @@
 //! Linux, macOS and the like.
 
 use super::Platform;
+use cap_primitives::fs::{self as beneath, DirOptions};
 use rustix::fs::OFlags;
-use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
-use std::ffi::OsString;
+use rustix::io::Errno;
+use rustix::process::{Pid, Resource, Rlimit, getrlimit, kill_process_group, setrlimit};
+use std::ffi::{OsStr, OsString};
 use std::fs::{DirBuilder, File, OpenOptions, Permissions};
 use std::io;
-use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt, PermissionsExt};
+use std::os::unix::fs::{DirBuilderExt, MetadataExt, OpenOptionsExt, PermissionsExt};
+use std::os::unix::process::CommandExt as _;
 use std::path::Path;
+use std::process::{Child, Command};
 use std::time::Duration;
 use tokio::signal::unix::{Signal, SignalKind, signal};
 
@@ -39,20 +43,83 @@ impl StopSignals {
     }
 }
 
-/// Creates a directory, and its parents, that only we can read.
+/// Creates a directory, and its parents, that only we can read, and opens it. One that exists is as good, see
+/// [`open_private_directory`].
 ///
 /// # Errors
-/// If it can't be created; that it exists already is none.
-pub fn create_private_directory(path: &Path) -> io::Result<()> {
-    DirBuilder::new().recursive(true).mode(0o700).create(path)
+/// If it can't be created, or what exists is not ours alone.
+pub fn create_private_directory(path: &Path) -> io::Result<File> {
+    DirBuilder::new().recursive(true).mode(0o700).create(path)?;
+    open_private_directory(path)
 }
 
-/// Creates a directory that only we can read; nothing of that name must exist, not even a symbolic link.
+/// Opens a directory that only we may change; what is then done by the handle is done in this directory and in no other one.
+///
+/// The group's right to write is taken away: Kubernetes gives it to everything in a volume at each mount (`fsGroup`).
+///
+/// # Errors
+/// If there is none, if it is a symbolic link or no directory, belongs to another user, or everybody may write to it.
+pub fn open_private_directory(path: &Path) -> io::Result<File> {
+    // SECURITY: os::what_is_not_our_own_directory_is_refused
+    let flags = OFlags::NOFOLLOW | OFlags::DIRECTORY;
+    let opened = OpenOptions::new().read(true).custom_flags(flags.bits().cast_signed()).open(path);
+    let directory = opened.map_err(|error| match Errno::from_io_error(&error) {
+        Some(Errno::LOOP | Errno::NOTDIR) => refused(
+            io::ErrorKind::NotADirectory,
+            "it is a symbolic link, or not a directory; remove it, or configure the directory that it leads to",
+        ),
+        _ => error,
+    })?;
+    let metadata = directory.metadata()?;
+    if metadata.uid() != rustix::process::geteuid().as_raw() {
+        let why = "it belongs to another user; give it to this one with chown, or remove it";
+        return Err(refused(io::ErrorKind::PermissionDenied, why));
+    }
+    let mode = metadata.mode();
+    if mode & 0o002 != 0 {
+        let why = "everybody may write to it; look at what is in it, then chmod it to 0700";
+        return Err(refused(io::ErrorKind::PermissionDenied, why));
+    }
+    if mode & 0o020 != 0 {
+        directory.set_permissions(Permissions::from_mode(mode & 0o7777 & !0o020))?;
+    }
+    Ok(directory)
+}
+
+fn refused(kind: io::ErrorKind, why: &'static str) -> io::Error {
+    io::Error::new(kind, why)
+}
+
+/// Whether somebody other than us and root may change what is in a directory. Links are followed.
+///
+/// # Errors
+/// If the system does not say.
+pub fn is_open_to_others(path: &Path) -> io::Result<bool> {
+    let metadata = std::fs::metadata(path)?;
+    let is_foreign = ![0, rustix::process::geteuid().as_raw()].contains(&metadata.uid());
+    Ok(is_foreign || metadata.mode() & 0o022 != 0)
+}
+
+/// Makes a program that is about to be started the first of a group of its own, which what it starts belongs to.
+pub fn own_group(program: &mut Command) {
+    program.process_group(0);
+}
+
+/// Kills the group of a program that [`own_group`] was called for. It must not have been waited for: from then on its number may be
+/// that of another one.
+pub fn kill_group(program: &Child) {
+    // SECURITY: process::what_the_program_has_started_is_killed_with_it
+    let _ = kill_process_group(Pid::from_child(program), rustix::process::Signal::KILL);
+}
+
+/// Creates a directory in an open one that only we can read; nothing of that name must exist, not even a symbolic link.
 ///
 /// # Errors
 /// If it can't be created or exists.
-pub fn create_new_private_directory(path: &Path) -> io::Result<()> {
-    DirBuilder::new().mode(0o700).create(path)
+pub fn create_new_private_directory(parent: &File, name: &OsStr) -> io::Result<()> {
+    let mut options = DirOptions::new();
+    beneath::DirBuilderExt::mode(&mut options, 0o700);
+    beneath::create_dir(parent, name.as_ref(), &options)
 }
 
 /// Creates a file that only we can read; one of that name must not exist.

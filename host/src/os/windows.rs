@@ -1,11 +1,13 @@
 //! Windows.
 
 use super::Platform;
-use std::ffi::OsString;
+use cap_primitives::fs::{self as beneath, DirOptions};
+use std::ffi::{OsStr, OsString};
 use std::fs::{File, OpenOptions};
 use std::io;
 use std::os::windows::fs::OpenOptionsExt as _;
 use std::path::Path;
+use std::process::{Child, Command};
 use std::time::Duration;
 use tokio::signal::windows::{
     CtrlBreak, CtrlC, CtrlClose, CtrlShutdown, ctrl_break, ctrl_c, ctrl_close, ctrl_shutdown,
@@ -14,6 +16,7 @@ use tokio::signal::windows::{
 /// Rights on a file, and how to open it, in Windows' own numbers.
 const GENERIC_READ: u32 = 0x8000_0000;
 const FILE_WRITE_ATTRIBUTES: u32 = 0x100;
+const FILE_FLAG_BACKUP_SEMANTICS: u32 = 0x0200_0000;
 const FILE_FLAG_OPEN_REPARSE_POINT: u32 = 0x0020_0000;
 
 /// The ways in which the system or a person tells us to stop: Ctrl-C, Ctrl-Break, closing the console, shutting down.
@@ -52,21 +55,54 @@ impl StopSignals {
     }
 }
 
-/// Creates a directory and its parents. It inherits its parent's access list, as is usual below `%PROGRAMDATA%` and a
-/// user's profile.
+/// Creates a directory and its parents, and opens it. It inherits its parent's access list, as is usual below `%PROGRAMDATA%` and
+/// a user's profile.
 ///
 /// # Errors
-/// If it can't be created; that it exists already is none.
-pub fn create_private_directory(path: &Path) -> io::Result<()> {
-    std::fs::create_dir_all(path)
+/// If it can't be created, or is a link.
+pub fn create_private_directory(path: &Path) -> io::Result<File> {
+    std::fs::create_dir_all(path)?;
+    open_private_directory(path)
 }
 
-/// Creates a directory; nothing of that name must exist. It inherits its parent's access list.
+/// Opens a directory; what is then done by the handle is done in this directory and in no other one. Who may change it is not
+/// looked at.
+///
+/// # Errors
+/// If there is none, or if it is a link or no directory.
+pub fn open_private_directory(path: &Path) -> io::Result<File> {
+    let directory = OpenOptions::new()
+        .read(true)
+        .custom_flags(FILE_FLAG_OPEN_REPARSE_POINT | FILE_FLAG_BACKUP_SEMANTICS)
+        .open(path)?;
+    let kind = directory.metadata()?.file_type();
+    if kind.is_symlink() || !kind.is_dir() {
+        let why = "it is a link, or not a directory; remove it, or configure the directory that it leads to";
+        return Err(io::Error::new(io::ErrorKind::NotADirectory, why));
+    }
+    Ok(directory)
+}
+
+/// Whether somebody else may change what is in a directory: the access list is not looked at.
+///
+/// # Errors
+/// None.
+pub fn is_open_to_others(_path: &Path) -> io::Result<bool> {
+    Ok(false)
+}
+
+/// Windows has no groups of processes that end together; the one program that we start can't start another one.
+pub fn own_group(_program: &mut Command) {}
+
+/// See [`own_group`].
+pub fn kill_group(_program: &Child) {}
+
+/// Creates a directory in an open one; nothing of that name must exist. It inherits its parent's access list.
 ///
 /// # Errors
 /// If it can't be created or exists.
-pub fn create_new_private_directory(path: &Path) -> io::Result<()> {
-    std::fs::create_dir(path)
+pub fn create_new_private_directory(parent: &File, name: &OsStr) -> io::Result<()> {
+    beneath::create_dir(parent, name.as_ref(), &DirOptions::new())
 }
 
 /// Creates a file; one of that name must not exist. It inherits its directory's access list.

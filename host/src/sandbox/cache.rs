@@ -3,13 +3,13 @@
 //! A file is 32 bytes of tag and the code. Its name is a code (a MAC) as well, so that names tell nothing. Whatever is wrong
 //! with a file, with the directory or with the disk is logged and otherwise as if the component had never been compiled.
 
-use super::native_code::{NativeCode, Seal};
+use super::native_code::{NativeCode, SEALED_MAX, Seal};
 use crate::digest::Digest;
 use crate::os;
 use aws_lc_rs::hmac;
 use secrecy::{ExposeSecret as _, SecretBox};
 use std::ffi::OsStr;
-use std::fs::{self, DirEntry};
+use std::fs::{self, DirEntry, File};
 use std::io::{self, Read as _, Write as _};
 use std::path::{Path, PathBuf};
 use std::time::{Duration, SystemTime};
@@ -57,17 +57,26 @@ impl Cache {
             key: hmac::Key::new(hmac::HMAC_SHA256, config.key.expose_secret()),
             compiler,
         };
-        let made = os::create_private_directory(&cache.directory);
-        if let Err(error) = made.and_then(|()| cache.make_room(0, None)) {
+        if let Err(error) = cache.directory().and_then(|_| cache.make_room(0, None)) {
             cache.warn("the cache of components can't be used", &cache.directory, &error);
         }
         cache
+    }
+
+    /// The directory, if it is ours alone.
+    fn directory(&self) -> io::Result<File> {
+        // SECURITY: sandbox::cache::a_link_in_the_place_of_the_directory_is_not_followed
+        os::create_private_directory(&self.directory)
     }
 
     /// The code of a component, if it is there and we made it.
     pub(super) fn find(&self, component: Digest) -> Option<NativeCode> {
         let seal = self.seal(component);
         let path = self.directory.join(seal.name());
+        if let Err(error) = self.directory() {
+            self.warn("the cache of components can't be used", &self.directory, &error);
+            return None;
+        }
         let contents = match self.read(&path) {
             Ok(contents) => contents,
             Err(error) if error.kind() == io::ErrorKind::NotFound => return None,
@@ -95,7 +104,8 @@ impl Cache {
             let max_bytes = self.max_bytes;
             return tracing::warn!(component = %component, size, max_bytes, "too large for the cache");
         }
-        let kept = self.make_room(size, path.file_name()).and_then(|()| self.write(&path, &parts));
+        let room = self.directory().and_then(|_| self.make_room(size, path.file_name()));
+        let kept = room.and_then(|()| self.write(&path, &parts));
         if let Err(error) = kept {
             self.warn("a compiled component can't be kept", &path, &error);
         }
@@ -103,7 +113,9 @@ impl Cache {
 
     /// Removes an entry that is of no use.
     pub(super) fn forget(&self, component: Digest, why: &str) {
-        self.remove(&self.directory.join(self.seal(component).name()), why);
+        if self.directory().is_ok() {
+            self.remove(&self.directory.join(self.seal(component).name()), why);
+        }
     }
 
     fn seal(&self, component: Digest) -> Seal<'_> {
@@ -113,8 +125,13 @@ impl Cache {
     fn read(&self, path: &Path) -> io::Result<Vec<u8>> {
         // SECURITY: sandbox::cache::a_link_in_the_place_of_an_entry_is_not_followed
         let mut file = os::open_without_following(path)?;
+        let max = u64::try_from(SEALED_MAX).map_or(self.max_bytes, |max| max.min(self.max_bytes));
+        // SECURITY: sandbox::cache::a_file_that_is_too_long_for_code_is_not_read
+        if file.metadata()?.len() > max {
+            return Err(io::ErrorKind::FileTooLarge.into());
+        }
         let mut contents = Vec::new();
-        (&mut file).take(self.max_bytes.saturating_add(1)).read_to_end(&mut contents)?;
+        (&mut file).take(max).read_to_end(&mut contents)?;
         // The order of use decides who makes room; if it can't be kept, that is no reason to compile.
         let _ = file.set_modified(SystemTime::now());
         Ok(contents)

@@ -19,6 +19,9 @@ const CODE_MAX: usize = 512 << 20;
 /// Bytes of a tag: HMAC-SHA-256.
 const TAG_BYTES: usize = 32;
 
+/// The most bytes of code with its tag.
+pub(super) const SEALED_MAX: usize = CODE_MAX + TAG_BYTES;
+
 /// What a tag or a name is for: one can't stand for the other.
 const ENTRY: &[u8] = b"entry\0";
 const NAME: &[u8] = b"name\0";

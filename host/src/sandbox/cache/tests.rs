@@ -46,7 +46,7 @@ impl Place {
     /// As if the entry had been used so many seconds after the epoch.
     fn used(&self, cache: &Cache, component: &str, seconds: u64) {
         let path = self.path().join(cache.seal(digest(component)).name());
-        let file = fs::File::options().write(true).open(path).unwrap();
+        let file = File::options().write(true).open(path).unwrap();
         file.set_modified(SystemTime::UNIX_EPOCH + Duration::from_secs(seconds)).unwrap();
     }
 }
@@ -181,7 +181,7 @@ fn files_of_others_are_left_alone_and_what_a_crash_left_is_not() {
     for name in foreign.into_iter().chain(["partial-new", "partial-old"]) {
         fs::write(place.path().join(name), [0; 500]).unwrap();
     }
-    let old = fs::File::options().write(true).open(place.path().join("partial-old")).unwrap();
+    let old = File::options().write(true).open(place.path().join("partial-old")).unwrap();
     old.set_modified(SystemTime::UNIX_EPOCH).unwrap();
     keep(&cache, "a", b"code");
     keep(&cache, "b", b"code");
@@ -232,4 +232,32 @@ fn directory_and_files_are_for_their_owner_only() {
     keep(&place.cache(), "a", b"code");
     let mode = |path: &Path| fs::metadata(path).unwrap().permissions().mode() & 0o7777;
     assert_eq!([mode(&place.path()), mode(&place.entry())], [0o700, 0o600]);
+}
+
+#[test]
+#[cfg(unix)]
+fn a_link_in_the_place_of_the_directory_is_not_followed() {
+    let place = Place::new();
+    let elsewhere = tempfile::tempdir().unwrap();
+    let old = File::create(elsewhere.path().join("partial-old")).unwrap();
+    old.set_modified(SystemTime::UNIX_EPOCH).unwrap();
+    std::os::unix::fs::symlink(elsewhere.path(), place.path()).unwrap();
+    let cache = place.cache();
+    keep(&cache, "a", b"code");
+    assert_eq!(found(&cache, "a"), None);
+    let entries = fs::read_dir(elsewhere.path()).unwrap().map(|entry| entry.unwrap().file_name());
+    assert_eq!(entries.collect::<Vec<_>>(), ["partial-old"]);
+}
+
+#[test]
+fn a_file_that_is_too_long_for_code_is_not_read() {
+    let place = Place::new();
+    let cache = place.cache_of(&[1; 32], "compiler", u64::MAX);
+    keep(&cache, "a", b"code");
+    let path = place.entry();
+    let file = File::options().write(true).open(&path).unwrap();
+    file.set_len(u64::try_from(SEALED_MAX).unwrap() + 1).unwrap();
+    assert_eq!(cache.read(&path).unwrap_err().kind(), io::ErrorKind::FileTooLarge);
+    assert_eq!(found(&cache, "a"), None);
+    assert_eq!(place.names(), [""; 0]);
 }
