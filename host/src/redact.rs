@@ -16,9 +16,9 @@ pub use patterns::{Omission, PART_MIN, VALUE_MIN, Warning};
 pub use stream::Stream;
 
 use crate::excerpt::clip;
-use aho_corasick::Anchored;
 use aho_corasick::automaton::{Automaton as _, StateID};
 use aho_corasick::nfa::contiguous::NFA;
+use aho_corasick::{Anchored, PatternID};
 use patterns::Patterns;
 use secrecy::SecretString;
 use std::borrow::Cow;
@@ -46,6 +46,9 @@ struct Matcher {
     start: StateID,
     /// How many bytes of a pattern have been seen in a state, by state.
     depths: Vec<u8>,
+    /// The longest of the patterns that end in a state, by state. Up to 59 may end in one, too many to look at for every byte;
+    /// states in which patterns end have the lowest numbers, so this is short.
+    longest: Vec<PatternID>,
     /// Which marker takes a pattern's place, by pattern.
     names: Vec<u32>,
     markers: Vec<String>,
@@ -104,6 +107,12 @@ impl Redactor {
         self.matcher.as_ref().is_some_and(|matcher| matcher.finds(text))
     }
 
+    /// Whether there is nothing to be found.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.matcher.is_none()
+    }
+
     /// A stream for one sink.
     #[must_use]
     pub fn stream(self: &Arc<Self>) -> Stream {
@@ -114,7 +123,8 @@ impl Redactor {
     #[must_use]
     pub fn memory(&self) -> usize {
         self.matcher.as_ref().map_or(0, |matcher| {
-            matcher.automaton.memory_usage() + matcher.depths.len() + 4 * matcher.names.len()
+            let numbers = matcher.longest.len() + matcher.names.len();
+            matcher.automaton.memory_usage() + matcher.depths.len() + 4 * numbers
         })
     }
 
@@ -148,6 +158,7 @@ impl Matcher {
         // Searches without an anchor are what the default start kind is for.
         let start = automaton.start_state(Anchored::No).unwrap_or_default();
         let mut depths = Vec::new();
+        let mut longest = Vec::new();
         for pattern in &bytes {
             let mut state = start;
             // A pattern leads through its own nodes of the trie, one level per byte.
@@ -160,10 +171,19 @@ impl Matcher {
                 if let Some(known) = depths.get_mut(index) {
                     *known = depth;
                 }
+                if let Some(pattern) = longest_match(&automaton, state) {
+                    if longest.len() <= index {
+                        longest.resize(index + 1, PatternID::default());
+                    }
+                    if let Some(known) = longest.get_mut(index) {
+                        *known = pattern;
+                    }
+                }
             }
         }
         depths.shrink_to_fit();
-        let mut matcher = Self { automaton, start, depths, names, markers: Vec::new() };
+        longest.shrink_to_fit();
+        let mut matcher = Self { automaton, start, depths, longest, names, markers: Vec::new() };
         let markers = keys.map(|key| {
             let key = clip(key, KEY_MAX).replace(['\n', '\t'], " ");
             let marker = format!("[secret {key}]");
@@ -187,14 +207,9 @@ impl Matcher {
         if !self.automaton.is_match(state) {
             return None;
         }
-        let patterns = (0..self.automaton.match_len(state))
-            .map(|index| self.automaton.match_pattern(state, index));
-        let longest = patterns
-            .map(|pattern| (self.automaton.pattern_len(pattern), pattern))
-            .max_by_key(|(length, _)| *length);
-        longest.map(|(length, pattern)| {
-            (length, self.names.get(pattern.as_usize()).copied().unwrap_or_default())
-        })
+        let pattern = *self.longest.get(state.as_usize())?;
+        let name = self.names.get(pattern.as_usize()).copied().unwrap_or_default();
+        Some((self.automaton.pattern_len(pattern), name))
     }
 
     fn marker(&self, name: u32) -> &str {
@@ -214,6 +229,16 @@ impl Matcher {
             self.automaton.is_match(state)
         })
     }
+}
+
+/// The longest pattern that ends in a state, found by looking at all that do.
+fn longest_match(automaton: &NFA, state: StateID) -> Option<PatternID> {
+    if !automaton.is_match(state) {
+        return None;
+    }
+    (0..automaton.match_len(state))
+        .map(|index| automaton.match_pattern(state, index))
+        .max_by_key(|pattern| automaton.pattern_len(*pattern))
 }
 
 #[cfg(test)]

@@ -101,7 +101,7 @@ struct Notice<'a> {
 impl Notice<'_> {
     fn say(&mut self, text: &str) {
         self.since.get_or_insert_with(Instant::now);
-        self.progress.change(|timeline| timeline.summarize(text));
+        self.progress.summarize(text);
     }
 
     /// The run starts. Tells how long it has waited, if it has.
@@ -109,8 +109,7 @@ impl Notice<'_> {
         let waited = self.since.take()?.elapsed();
         // Taking a summary back would not reach meshStack, which keeps the last one that it was given.
         let shown = humantime::format_duration(Duration::from_secs(waited.as_secs()));
-        self.progress
-            .change(|timeline| timeline.summarize(&format!("Started after {shown} of waiting.")));
+        self.progress.summarize(&format!("Started after {shown} of waiting."));
         Some(waited)
     }
 }

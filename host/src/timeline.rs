@@ -3,15 +3,18 @@
 //! Plain state, changed by the component and read by the reporter. Every change raises [`Timeline::revision`], so that the
 //! reporter can ask for what is new.
 //!
-//! Nothing that the component says gets in past the run's redactor. Limits count what the component wrote, not what became of it.
+//! Nothing that the component says gets in past the run's redactor: what is short goes through a [`Door`] before, logs in pieces
+//! through their own streams. Limits count what the component wrote, not what became of it.
 
+mod door;
 mod ending;
 mod log;
 mod output;
+mod writing;
 
+pub use door::{Door, NewOutput, NewStep, Shown, byte_pieces, pieces};
 pub use output::{InvalidOutput, Output, OutputContent, OutputKind};
 
-use crate::excerpt::{clip, plain};
 use crate::outcome::{LimitHit, LimitName};
 use crate::redact::Redactor;
 use blockhouse_policy::Limits;
@@ -25,9 +28,6 @@ const STEP_ID_MAX: usize = 64;
 /// The longest display name of a step or key of an output. Against filling the panel and the database.
 const NAME_MAX: usize = 256;
 
-/// Bytes of a text that are looked at at a time: of one that is far too long, the rest is none of our work.
-const PIECE: usize = 16 << 10;
-
 /// The steps of a run and what is known of each.
 #[derive(Debug)]
 pub struct Timeline {
@@ -35,7 +35,7 @@ pub struct Timeline {
     summary: Option<String>,
     revision: u64,
     limits: Limits,
-    redactor: Arc<Redactor>,
+    door: Door,
     streams: Decoder,
     log_written: u64,
     outputs_bytes: usize,
@@ -78,9 +78,6 @@ pub enum StepError {
     /// It has succeeded or failed already.
     #[error("the step has ended")]
     Ended,
-    /// The output does not have its type's form.
-    #[error(transparent)]
-    InvalidOutput(#[from] InvalidOutput),
     /// A limit was hit; the run must end.
     #[error("{0}")]
     Limit(LimitHit),
@@ -141,7 +138,7 @@ impl Timeline {
             summary: None,
             revision: 0,
             limits: limits.clone(),
-            redactor: Arc::default(),
+            door: Door { message_bytes: limits.message_bytes, ..Door::default() },
             streams: Decoder::default(),
             log_written: 0,
             outputs_bytes: 0,
@@ -151,35 +148,29 @@ impl Timeline {
     /// Keeps to other limits from now on; steps that exist keep the length of their logs.
     pub fn limit(&mut self, limits: &Limits) {
         self.limits = limits.clone();
+        self.door.message_bytes = limits.message_bytes;
     }
 
     /// Keeps these secrets out of everything that is said from now on.
     ///
     /// Set before the component starts: what was said before was said without knowing them.
     pub fn redact_with(&mut self, redactor: &Arc<Redactor>) {
-        self.redactor = Arc::clone(redactor);
+        self.door.redactor = Arc::clone(redactor);
         for step in &mut self.steps {
             step.log.redact_with(redactor);
         }
     }
 
-    /// A text as people may see it: plain, without secrets, and cut to `limit` bytes, in this order.
+    /// What is said goes through this before it is told to the timeline; not while others wait for it.
     #[must_use]
-    pub fn shown(&self, text: &str, limit: usize) -> String {
-        // SECURITY: walls::a_secret_is_in_no_text_that_is_shown
-        let mut stream = self.redactor.stream();
-        let mut shown = String::new();
-        let mut rest = text;
-        while shown.len() <= limit
-            && let Some((piece, after)) = split_piece(rest)
-        {
-            stream.push(&plain(piece), &mut shown);
-            rest = after;
-        }
-        if rest.is_empty() {
-            stream.finish(&mut shown);
-        }
-        clip(&shown, limit)
+    pub fn door(&self) -> Door {
+        self.door.clone()
+    }
+
+    /// Whether what is said is searched for secrets.
+    #[must_use]
+    pub fn has_secrets(&self) -> bool {
+        !self.door.redactor.is_empty()
     }
 
     /// Counts the changes.
@@ -191,28 +182,22 @@ impl Timeline {
     /// Adds a step, or finds the one that has this id.
     ///
     /// # Errors
-    /// [`DeclareError`] if the id has the wrong form or there are too many steps.
-    pub fn declare(&mut self, id: &str, display_name: &str) -> Result<StepIndex, DeclareError> {
-        // SECURITY: walls::a_secret_is_in_no_text_that_is_shown
-        let id = &*self.redactor.redact_identifier(id);
-        if let Some(index) = self.steps.iter().position(|step| step.id == id) {
+    /// [`DeclareError::Limit`] if there are too many steps.
+    pub fn declare(&mut self, step: NewStep) -> Result<StepIndex, DeclareError> {
+        if let Some(index) = self.steps.iter().position(|known| known.id == step.id) {
             return Ok(StepIndex(index));
-        }
-        let plain = |b: u8| b.is_ascii_alphanumeric() || matches!(b, b'-' | b'_' | b'.');
-        if id.is_empty() || id.len() > STEP_ID_MAX || !id.bytes().all(plain) {
-            return Err(DeclareError::InvalidId);
         }
         if self.steps.len() >= self.limits.steps {
             let allowed = self.limits.steps;
             let hit = LimitHit::of_size(LimitName::Steps, allowed.saturating_add(1), allowed);
             return Err(DeclareError::Limit(hit));
         }
-        Ok(self.push(id, display_name))
+        Ok(self.push(step))
     }
 
     /// One line for the whole run.
-    pub fn summarize(&mut self, text: &str) {
-        self.summary = Some(self.shown(text, self.limits.message_bytes));
+    pub fn summarize(&mut self, text: Shown) {
+        self.summary = Some(text.0);
         self.revision += 1;
     }
 
@@ -237,54 +222,14 @@ impl Timeline {
         })
     }
 
-    /// Appends lines to the step's log.
-    ///
-    /// # Errors
-    /// [`StepError`] if it is not running or the run has written too much.
-    pub fn log(&mut self, index: StepIndex, text: &str) -> Result<(), StepError> {
-        self.charge_log(text.len())?;
-        self.change(index, |step| {
-            step.must_run()?;
-            step.log.push_line(text);
-            Ok(())
-        })
-    }
-
-    /// Appends what the component wrote to its standard streams to the step that is running; without one, to the last.
-    ///
-    /// # Errors
-    /// The limit on log output, if it is exceeded.
-    pub fn write(&mut self, bytes: &[u8]) -> Result<(), LimitHit> {
-        self.charge_log(bytes.len())?;
-        let text = self.streams.decode(bytes);
-        self.write_text(&text);
-        Ok(())
-    }
-
-    fn write_text(&mut self, text: &str) {
-        if text.is_empty() {
-            return;
-        }
-        let running = self.steps.iter().position(|step| step.status == StepStatus::InProgress);
-        if let Some(step) = match running {
-            Some(index) => self.steps.get_mut(index),
-            None => self.steps.last_mut(),
-        } {
-            step.log.push(text);
-            self.revision += 1;
-            step.revision = self.revision;
-        }
-    }
-
     /// Replaces the step's user message.
     ///
     /// # Errors
     /// [`StepError`] if it is not running.
-    pub fn tell(&mut self, index: StepIndex, text: &str) -> Result<(), StepError> {
-        let text = self.shown(text, self.limits.message_bytes);
+    pub fn tell(&mut self, index: StepIndex, text: Shown) -> Result<(), StepError> {
         self.change(index, |step| {
             step.must_run()?;
-            step.user_message = Some(text);
+            step.user_message = Some(text.0);
             Ok(())
         })
     }
@@ -293,14 +238,9 @@ impl Timeline {
     ///
     /// # Errors
     /// [`StepError`] if the step is not running, or the outputs are too large.
-    pub fn output(&mut self, index: StepIndex, key: &str, output: Output) -> Result<(), StepError> {
-        if key.is_empty() || key.len() > NAME_MAX || key.chars().any(char::is_control) {
-            return Err(InvalidOutput::Key.into());
-        }
-        // SECURITY: walls::a_secret_is_in_no_text_that_is_shown
-        let key = &*self.shown(key, NAME_MAX);
-        let size = key.len() + output.size();
-        let replaced = self.steps.get(index.0).and_then(|step| step.outputs.get(key));
+    pub fn output(&mut self, index: StepIndex, new: NewOutput) -> Result<(), StepError> {
+        let NewOutput { key: Shown(key), output, size } = new;
+        let replaced = self.steps.get(index.0).and_then(|step| step.outputs.get(&key));
         let replaced = replaced.map_or(0, |old| key.len() + old.size());
         let total = self.outputs_bytes.saturating_sub(replaced).saturating_add(size);
         if total > self.limits.outputs_bytes {
@@ -308,10 +248,9 @@ impl Timeline {
             let hit = LimitHit::of_size(LimitName::Outputs, total, allowed);
             return Err(StepError::Limit(hit));
         }
-        let output = output.redacted(&self.redactor);
         self.change(index, |step| {
             step.must_run()?;
-            step.outputs.insert(key.to_owned(), output);
+            step.outputs.insert(key, output);
             Ok(())
         })?;
         self.outputs_bytes = total;
@@ -334,11 +273,10 @@ impl Timeline {
     ///
     /// # Errors
     /// [`StepError`] if it is not running.
-    pub fn fail(&mut self, index: StepIndex, message: &str) -> Result<(), StepError> {
-        let message = self.shown(message, self.limits.message_bytes);
+    pub fn fail(&mut self, index: StepIndex, message: Shown) -> Result<(), StepError> {
         self.change(index, |step| {
             step.must_run()?;
-            step.user_message = Some(message);
+            step.user_message = Some(message.0);
             step.status = StepStatus::Failed;
             Ok(())
         })
@@ -365,14 +303,14 @@ impl Timeline {
         self.steps.iter().map(|step| (step.id.as_str(), step.display_name.as_str(), step.status))
     }
 
-    fn push(&mut self, id: &str, display_name: &str) -> StepIndex {
+    fn push(&mut self, NewStep { id, display_name }: NewStep) -> StepIndex {
         self.revision += 1;
         self.steps.push(Step {
-            id: id.to_owned(),
-            display_name: self.shown(display_name, NAME_MAX),
+            id,
+            display_name: display_name.0,
             status: StepStatus::Pending,
             user_message: None,
-            log: Log::new(self.limits.log_kept_bytes, &self.redactor),
+            log: Log::new(self.limits.log_kept_bytes, &self.door.redactor),
             outputs: BTreeMap::new(),
             revision: self.revision,
         });
@@ -391,21 +329,6 @@ impl Timeline {
         step.revision = self.revision;
         Ok(())
     }
-
-    fn charge_log(&mut self, bytes: usize) -> Result<(), LimitHit> {
-        let allowed = self.limits.log_total_bytes;
-        self.log_written =
-            self.log_written.saturating_add(u64::try_from(bytes).unwrap_or(u64::MAX));
-        if self.log_written > allowed {
-            return Err(LimitHit { limit: LimitName::Log, used: self.log_written, allowed });
-        }
-        Ok(())
-    }
-}
-
-/// The next piece of a text that is looked at, and the rest.
-fn split_piece(text: &str) -> Option<(&str, &str)> {
-    if text.is_empty() { None } else { text.split_at_checked(text.ceil_char_boundary(PIECE)) }
 }
 
 impl From<LimitHit> for StepError {

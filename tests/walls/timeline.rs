@@ -33,6 +33,17 @@ pub(crate) mod flood_stdout {
         assert!(message.contains("256.0 KiB allowed"), "{message}");
         assert!(ended.log().len() <= (8 << 10) + 100);
     }
+
+    #[tokio::test(flavor = "multi_thread")]
+    async fn text_costs_more_fuel_where_there_are_secrets() {
+        // It writes the same in both, as much as the log's limit lets it.
+        let plain = Trial::of(FLOOD_STDOUT).run().await;
+        let searched = Trial::of(FLOOD_STDOUT).secret("token", "correct-horse-42").run().await;
+        assert_eq!((plain.code(), searched.code()), ("limit.log", "limit.log"));
+        assert_eq!(plain.told, searched.told);
+        let more = searched.usage.fuel - plain.usage.fuel;
+        assert!((30..33).contains(&(more / (256 << 10))), "{more}");
+    }
 }
 
 pub(crate) mod flood_messages {

@@ -7,22 +7,36 @@ use crate::sandbox::bindings::blockhouse::block::progress::{
 };
 use crate::sandbox::{HostError, RunState};
 use crate::shutdown::Abort;
-use crate::timeline::{self, DeclareError, Output, OutputKind, StepIndex, Timeline};
+use crate::timeline::{
+    self, DeclareError, Door, NewStep, Output, OutputKind, StepIndex, Timeline, byte_pieces, pieces,
+};
 use blockhouse_policy::Denied;
 use secrecy::ExposeSecret;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 use tokio::sync::Notify;
 use wasmtime::component::Resource;
 
+/// Fuel for a byte of text that is searched for secrets: 7 to 10 ns for most text, in which a guest executes about this many
+/// instructions. Text made for it takes more; the limits on text leave little of that. A byte that is only copied takes less than one.
+const PER_SEARCHED_BYTE: u64 = 32;
+
 /// The picture of one run, shared between its component and its reporter.
 #[derive(Debug)]
 pub struct Progress {
     timeline: Mutex<Timeline>,
+    /// Held by who waits for the timeline, so that there is one who is next: a mutex alone prefers who has just released it,
+    /// and a component that writes much would keep the reporter out.
+    next: Mutex<()>,
+    /// Held by who writes into a log for the whole of the text: what is written in between would cut a secret in two, and the
+    /// parts would not be found.
+    writing: Mutex<()>,
     changed: Notify,
     abort: Abort,
     watches_abort: AtomicBool,
+    /// Work to be charged as fuel.
+    work: AtomicU64,
 }
 
 impl Progress {
@@ -31,16 +45,26 @@ impl Progress {
     pub fn new(timeline: Timeline, abort: Abort) -> Self {
         Self {
             timeline: Mutex::new(timeline),
+            next: Mutex::default(),
+            writing: Mutex::default(),
             changed: Notify::new(),
             abort,
             watches_abort: AtomicBool::new(false),
+            work: AtomicU64::new(0),
         }
     }
 
     /// The timeline, for reading.
     pub fn timeline(&self) -> MutexGuard<'_, Timeline> {
         // No code panics while it holds the lock; and a picture that is half changed beats none.
+        let _next = self.next.lock().unwrap_or_else(PoisonError::into_inner);
         self.timeline.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// What is said goes through this first, without the timeline: searching takes time.
+    #[must_use]
+    pub fn door(&self) -> Door {
+        self.timeline().door()
     }
 
     /// Changes the timeline and wakes the reporter.
@@ -48,6 +72,51 @@ impl Progress {
         let result = change(&mut self.timeline());
         self.changed.notify_one();
         result
+    }
+
+    /// One line for the whole run.
+    pub fn summarize(&self, text: &str) {
+        let text = self.door().message(text);
+        self.change(|timeline| timeline.summarize(text));
+    }
+
+    /// Appends what the component wrote to its standard streams.
+    ///
+    /// # Errors
+    /// The limit on log output, if it is exceeded.
+    pub fn write(&self, bytes: &[u8]) -> Result<(), LimitHit> {
+        let _writing = self.writing.lock().unwrap_or_else(PoisonError::into_inner);
+        self.change(|timeline| timeline.begin_write(bytes.len()))?;
+        byte_pieces(bytes).for_each(|piece| self.change(|timeline| timeline.write(piece)));
+        Ok(())
+    }
+
+    /// Appends lines to a step's log.
+    ///
+    /// # Errors
+    /// [`timeline::StepError`] if it is not running or the run has written too much.
+    pub fn log(&self, index: StepIndex, text: &str) -> Result<(), timeline::StepError> {
+        let _writing = self.writing.lock().unwrap_or_else(PoisonError::into_inner);
+        self.change(|timeline| timeline.begin_lines(index, text.len()))?;
+        // SECURITY: capability::progress::a_long_text_gives_the_timeline_back_again_and_again
+        let mut pieces = pieces(text).peekable();
+        while let Some(piece) = pieces.next() {
+            let is_last = pieces.peek().is_none();
+            self.change(|timeline| timeline.continue_lines(index, piece, is_last))?;
+        }
+        Ok(())
+    }
+
+    /// Counts text that the component says.
+    pub(crate) fn charge_text(&self, bytes: usize) {
+        let per_byte = if self.timeline().has_secrets() { PER_SEARCHED_BYTE } else { 1 };
+        let bytes = u64::try_from(bytes).unwrap_or(u64::MAX);
+        self.work.fetch_add(bytes.saturating_mul(per_byte), Ordering::Relaxed);
+    }
+
+    /// The fuel to be charged now.
+    pub(crate) fn take_work(&self) -> u64 {
+        self.work.swap(0, Ordering::Relaxed)
     }
 
     /// Waits for the next change. There must be one waiter at most.
@@ -82,23 +151,27 @@ impl Host for RunState {
     fn declare(&mut self, steps: Vec<StepDeclaration>) -> wasmtime::Result<()> {
         let allowed = self.grants.limits().steps;
         let text: usize = steps.iter().map(|step| step.id.len() + step.display_name.len()).sum();
+        self.progress.charge_text(text);
         // Each step is looked for among those that there are.
-        self.charge(text.saturating_add(steps.len().saturating_mul(allowed)));
+        self.charge(steps.len().saturating_mul(allowed));
         if steps.len() > allowed {
             let hit = LimitHit::of_size(LimitName::Steps, steps.len(), allowed);
             return Err(HostError::Limit(hit).into());
         }
+        let door = self.progress.door();
+        let steps = steps.iter().map(|step| door.step(&step.id, &step.display_name));
+        let steps: Vec<NewStep> = steps.collect::<Result<_, _>>().map_err(misuse)?;
         self.progress.change(|timeline| {
-            steps.iter().try_for_each(|step| {
-                timeline.declare(&step.id, &step.display_name).map_err(misuse)?;
+            steps.into_iter().try_for_each(|step| {
+                timeline.declare(step).map_err(misuse)?;
                 Ok(())
             })
         })
     }
 
     fn summarize(&mut self, text: String) -> wasmtime::Result<()> {
-        self.charge(text.len());
-        self.progress.change(|timeline| timeline.summarize(&text));
+        self.progress.charge_text(text.len());
+        self.progress.summarize(&text);
         Ok(())
     }
 
@@ -115,13 +188,15 @@ impl Host for RunState {
 
 impl HostStep for RunState {
     fn new(&mut self, id: String, display_name: String) -> wasmtime::Result<Resource<StepHandle>> {
-        self.charge(id.len() + display_name.len() + self.grants.limits().steps);
-        let index = self.progress.change(|timeline| timeline.declare(&id, &display_name));
-        Ok(self.table.push(StepHandle(index.map_err(misuse)?))?)
+        self.charge(self.grants.limits().steps);
+        self.progress.charge_text(id.len() + display_name.len());
+        let step = self.progress.door().step(&id, &display_name).map_err(misuse)?;
+        let index = self.progress.change(|timeline| timeline.declare(step)).map_err(misuse)?;
+        Ok(self.table.push(StepHandle(index))?)
     }
 
     fn start(&mut self, step: Resource<StepHandle>) -> wasmtime::Result<Result<(), StepError>> {
-        self.change_step(&step, 0, Timeline::start)
+        self.change_step(&step, Timeline::start)
     }
 
     fn log(
@@ -129,7 +204,9 @@ impl HostStep for RunState {
         step: Resource<StepHandle>,
         text: String,
     ) -> wasmtime::Result<Result<(), StepError>> {
-        self.change_step(&step, text.len(), |timeline, index| timeline.log(index, &text))
+        self.progress.charge_text(text.len());
+        let index = self.table.get(&step)?.0;
+        answer(self.progress.log(index, &text))
     }
 
     fn tell(
@@ -137,7 +214,9 @@ impl HostStep for RunState {
         step: Resource<StepHandle>,
         text: String,
     ) -> wasmtime::Result<Result<(), StepError>> {
-        self.change_step(&step, text.len(), |timeline, index| timeline.tell(index, &text))
+        self.progress.charge_text(text.len());
+        let text = self.progress.door().message(&text);
+        self.change_step(&step, |timeline, index| timeline.tell(index, text))
     }
 
     fn output(
@@ -154,7 +233,7 @@ impl HostStep for RunState {
         };
         // Charged before it is done: a value that is refused was read to its end as well.
         // SECURITY: walls::work_whose_result_is_thrown_away_is_charged_all_the_same
-        self.charge(key.len() + bytes);
+        self.progress.charge_text(key.len() + bytes);
         let kind = output_kind(type_);
         let output = match &value {
             OutputValue::Json(json) => Output::json(kind, json, sensitive),
@@ -164,15 +243,16 @@ impl HostStep for RunState {
             },
             OutputValue::Text(text) => Output::text(kind, text, sensitive),
         };
+        let output = output.and_then(|output| self.progress.door().output(&key, output));
         let output = match output {
             Ok(output) => output,
             Err(error) => return Ok(Err(StepError::InvalidOutput(error.to_string()))),
         };
-        self.change_step(&step, 0, |timeline, index| timeline.output(index, &key, output))
+        self.change_step(&step, |timeline, index| timeline.output(index, output))
     }
 
     fn succeed(&mut self, step: Resource<StepHandle>) -> wasmtime::Result<Result<(), StepError>> {
-        self.change_step(&step, 0, Timeline::succeed)
+        self.change_step(&step, Timeline::succeed)
     }
 
     fn fail(
@@ -180,7 +260,9 @@ impl HostStep for RunState {
         step: Resource<StepHandle>,
         message: String,
     ) -> wasmtime::Result<Result<(), StepError>> {
-        self.change_step(&step, message.len(), |timeline, index| timeline.fail(index, &message))
+        self.progress.charge_text(message.len());
+        let message = self.progress.door().message(&message);
+        self.change_step(&step, |timeline, index| timeline.fail(index, message))
     }
 
     fn drop(&mut self, step: Resource<StepHandle>) -> wasmtime::Result<()> {
@@ -190,24 +272,13 @@ impl HostStep for RunState {
 }
 
 impl RunState {
-    /// Changes a step; `bytes` is what the change copies, charged as fuel.
     fn change_step(
         &mut self,
         step: &Resource<StepHandle>,
-        bytes: usize,
         change: impl FnOnce(&mut Timeline, StepIndex) -> Result<(), timeline::StepError>,
     ) -> wasmtime::Result<Result<(), StepError>> {
-        self.charge(bytes);
         let index = self.table.get(step)?.0;
-        Ok(match self.progress.change(|timeline| change(timeline, index)) {
-            Ok(()) => Ok(()),
-            Err(timeline::StepError::Ended) => Err(StepError::Ended),
-            Err(timeline::StepError::NotStarted) => Err(StepError::NotStarted),
-            Err(timeline::StepError::InvalidOutput(error)) => {
-                Err(StepError::InvalidOutput(error.to_string()))
-            }
-            Err(timeline::StepError::Limit(hit)) => return Err(HostError::Limit(hit).into()),
-        })
+        answer(self.progress.change(|timeline| change(timeline, index)))
     }
 
     /// An output with the plain text of a secret, which stays on this side.
@@ -231,6 +302,16 @@ impl RunState {
     }
 }
 
+/// What the component is answered.
+fn answer(changed: Result<(), timeline::StepError>) -> wasmtime::Result<Result<(), StepError>> {
+    Ok(match changed {
+        Ok(()) => Ok(()),
+        Err(timeline::StepError::Ended) => Err(StepError::Ended),
+        Err(timeline::StepError::Limit(hit)) => return Err(HostError::Limit(hit).into()),
+        Err(timeline::StepError::NotStarted) => Err(StepError::NotStarted),
+    })
+}
+
 fn misuse(error: DeclareError) -> wasmtime::Error {
     match error {
         DeclareError::InvalidId => HostError::Misuse(error.to_string()).into(),
@@ -244,5 +325,47 @@ fn output_kind(kind: OutputType) -> OutputKind {
         OutputType::Code => OutputKind::Code,
         OutputType::Integer => OutputKind::Integer,
         OutputType::String => OutputKind::String,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::redact::Redactor;
+    use blockhouse_policy::Limits;
+    use secrecy::SecretString;
+    use std::sync::Arc;
+
+    fn progress() -> (Progress, StepIndex) {
+        let progress = Progress::new(Timeline::new(&Limits::default()), Abort::default());
+        let step = progress.door().step("step", "Step").unwrap();
+        let index = progress.change(|timeline| timeline.declare(step)).unwrap();
+        progress.change(|timeline| timeline.start(index)).unwrap();
+        (progress, index)
+    }
+
+    #[test]
+    fn a_long_text_gives_the_timeline_back_again_and_again() {
+        let (progress, step) = progress();
+        let text = "x".repeat(1 << 20);
+        let revision = || progress.timeline().revision();
+        let before = revision();
+        progress.log(step, &text).unwrap();
+        let logged = revision();
+        progress.write(text.as_bytes()).unwrap();
+        let written = revision();
+        assert!(logged - before >= 64 && written - logged >= 64, "{before} {logged} {written}");
+    }
+
+    #[test]
+    fn text_is_charged_by_what_is_done_with_it() {
+        let (progress, _) = progress();
+        progress.charge_text(1000);
+        assert_eq!(progress.take_work(), 1000);
+        let secret = SecretString::from("hunter2");
+        let redactor = Arc::new(Redactor::new([("key", &secret)]).unwrap().0);
+        progress.change(|timeline| timeline.redact_with(&redactor));
+        progress.charge_text(1000);
+        assert_eq!((progress.take_work(), progress.take_work()), (1000 * PER_SEARCHED_BYTE, 0));
     }
 }

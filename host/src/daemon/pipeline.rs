@@ -106,7 +106,7 @@ impl Pipeline {
             Ok(shared) => shared,
             Err(outcome) => return (outcome, None),
         };
-        let prepared = match prepare(shared, self.protection.clone()).await {
+        let prepared = match prepare(shared, self.protection.clone(), progress.abort()).await {
             Ok(prepared) => prepared,
             Err(outcome) => return (outcome, None),
         };

@@ -25,11 +25,19 @@ const PIECE_MAX: usize = 64;
 /// Bytes by which a piece may be longer than planned, so that it ends with a character.
 const CHARACTER_MAX: usize = 4;
 
-/// Bytes of all patterns of a run. Against secrets of megabytes: the automaton takes 17 times as much memory, and 60 times while it is
-/// built.
-const PATTERNS_MAX: usize = 1 << 20;
+/// Bytes of all patterns of a run. All forms of a key of 4096 bits are half of it, those of a password of 40 characters 1 KiB; of
+/// more, there are the forms that matter most. Against secrets of megabytes: the automaton takes 17 times as much memory (4 MiB),
+/// and 60 times while it is built (15 MiB).
+const PATTERNS_MAX: usize = 256 << 10;
 
-/// Bytes from which on a secret is long: its forms come after those of all others, raw ones first, as far as there is room.
+/// Bytes of those that secrets may take as they are. The rest is for their other forms.
+const RAW_MAX: usize = PATTERNS_MAX / 4 * 3;
+
+/// Bytes of the texts whose patterns are made. Less than what raw patterns may take, since a text may have two raw forms: of each
+/// text at least the first finds room.
+const TEXTS_MAX: usize = PATTERNS_MAX / 2;
+
+/// Bytes from which on a secret is long: its lines come before the whole, as the better half if there is no room for both.
 const LONG_MIN: usize = 4 << 10;
 
 /// Bytes of a secret that is read as JSON or as a file's content.
@@ -73,13 +81,14 @@ impl Omission {
 pub(super) struct Patterns {
     names: HashMap<String, u32>,
     bytes: usize,
+    /// What `bytes` may come to now.
+    allowed: usize,
 }
 
 /// A text to be found in all its forms.
 struct Text {
     name: u32,
     text: Zeroizing<String>,
-    is_long: bool,
 }
 
 /// What is gathered from the secrets before it is encoded.
@@ -87,6 +96,8 @@ struct Text {
 struct Texts {
     texts: Vec<Text>,
     bytes: usize,
+    /// What `bytes` may come to now.
+    allowed: usize,
     omissions: Vec<(u32, Omission)>,
 }
 
@@ -95,20 +106,31 @@ impl Patterns {
     pub(super) fn collect(secrets: &[(&str, &SecretString)]) -> (Self, Vec<Warning>) {
         let mut gathered = Texts::default();
         let mut named: Vec<_> = (0..).zip(secrets.iter().map(|(_, s)| s.expose_secret())).collect();
-        // A huge one must not use up the room of the others.
+        // The shortest first: what they leave of their shares is for the others.
         named.sort_by_key(|(_, secret)| secret.len());
-        for (name, secret) in named {
-            gathered.secret(name, secret);
+        for ((name, secret), left) in named.iter().zip((1..=named.len()).rev()) {
+            gathered.allowed = gathered.bytes + share(TEXTS_MAX, gathered.bytes, left);
+            gathered.secret(*name, secret);
         }
         let Texts { texts, mut omissions, .. } = gathered;
-        let mut patterns = Self { names: HashMap::new(), bytes: 0 };
-        let (long, short): (Vec<_>, Vec<_>) = texts.iter().partition(|text| text.is_long);
-        let short = short.iter().flat_map(|text| Encoding::ALL.map(|encoding| (*text, encoding)));
-        let long =
-            Encoding::ALL.iter().flat_map(|encoding| long.iter().map(|text| (*text, *encoding)));
-        for (text, encoding) in short.chain(long) {
-            if !patterns.add(text, encoding) {
-                omissions.push((text.name, Omission::TooLong));
+        let mut patterns = Self { names: HashMap::new(), bytes: 0, allowed: 0 };
+        let secrets_of: Vec<_> = texts.chunk_by(|one, other| one.name == other.name).collect();
+        // All secrets as they are, then all in the next form, and so on: none is left out for the sake of forms of others.
+        // SECURITY: redact::hostile_inputs_leave_room_for_a_key
+        for (encoding, rounds_left) in Encoding::ALL.iter().zip((0..Encoding::ALL.len()).rev()) {
+            let end = match encoding {
+                Encoding::Raw => RAW_MAX,
+                Encoding::Base64 | Encoding::Hex | Encoding::Json | Encoding::Percent => {
+                    patterns.bytes + share(PATTERNS_MAX, patterns.bytes, rounds_left + 1)
+                }
+            };
+            for (secret, left) in secrets_of.iter().zip((1..=secrets_of.len()).rev()) {
+                patterns.allowed = patterns.bytes + share(end, patterns.bytes, left);
+                for text in *secret {
+                    if !patterns.add(text, *encoding) {
+                        omissions.push((text.name, Omission::TooLong));
+                    }
+                }
             }
         }
         omissions.sort_by_key(|(name, omission)| (*name, *omission as u8));
@@ -132,7 +154,7 @@ impl Patterns {
 
     /// Adds the forms of a text; tells whether there was room for all.
     fn add(&mut self, text: &Text, encoding: Encoding) -> bool {
-        let room = PATTERNS_MAX.saturating_sub(self.bytes);
+        let room = self.allowed.saturating_sub(self.bytes);
         let fitting = text.text.get(..text.text.floor_char_boundary(room)).unwrap_or_default();
         let variants = match encoding {
             Encoding::Raw => vec![fitting.to_owned()],
@@ -154,7 +176,7 @@ impl Patterns {
             if self.names.contains_key(piece) {
                 continue;
             }
-            if self.bytes + piece.len() > PATTERNS_MAX {
+            if self.bytes + piece.len() > self.allowed {
                 return false;
             }
             self.bytes += piece.len();
@@ -162,6 +184,11 @@ impl Patterns {
         }
         true
     }
+}
+
+/// What one of so many that are left may take of the room.
+fn share(end: usize, used: usize, left: usize) -> usize {
+    end.saturating_sub(used) / left.max(1)
 }
 
 /// Cuts a form that is too long into pieces of about the same length, between characters.
@@ -194,7 +221,7 @@ impl Texts {
             } else if let Ok(content) = BASE64.decode(payload.as_bytes()).map(Zeroizing::new)
                 && let Ok(content) = std::str::from_utf8(&content)
             {
-                self.part(name, content, false);
+                self.part(name, content);
                 self.strings(name, content);
             }
         }
@@ -205,26 +232,24 @@ impl Texts {
         let text = text.trim();
         let is_long = text.len() > LONG_MIN;
         if !is_long {
-            self.push(name, text, is_long);
+            self.push(name, text);
         }
         if text.contains('\n') {
             for line in text.lines() {
-                self.part(name, line, is_long);
+                self.part(name, line);
             }
         }
-        // After its lines, which are the better half if there is no room for both.
         if is_long {
-            self.push(name, text, is_long);
+            self.push(name, text);
         }
     }
 
     /// A part of a secret; not looked for if it is too much like other text.
-    fn part(&mut self, name: u32, part: &str, is_long: bool) {
+    fn part(&mut self, name: u32, part: &str) {
         let part = part.trim();
-        let is_long = is_long || part.len() > LONG_MIN;
         let variety: BTreeSet<char> = part.chars().take(PIECE_MAX).collect();
         if part.len() >= PART_MIN && variety.len() >= PART_VARIETY_MIN {
-            if part.contains('\n') { self.text(name, part) } else { self.push(name, part, is_long) }
+            if part.contains('\n') { self.text(name, part) } else { self.push(name, part) }
         } else if part.contains(char::is_alphanumeric) {
             self.omissions.push((name, Omission::ShortParts));
         }
@@ -245,7 +270,7 @@ impl Texts {
             match value {
                 serde_json::Value::Array(values) => open.extend(values),
                 serde_json::Value::Object(values) => open.extend(values.values()),
-                serde_json::Value::String(text) => self.part(name, text, false),
+                serde_json::Value::String(text) => self.part(name, text),
                 serde_json::Value::Bool(_)
                 | serde_json::Value::Null
                 | serde_json::Value::Number(_) => {}
@@ -253,15 +278,15 @@ impl Texts {
         }
     }
 
-    fn push(&mut self, name: u32, text: &str, is_long: bool) {
-        let room = text.floor_char_boundary(PATTERNS_MAX.saturating_sub(self.bytes));
+    fn push(&mut self, name: u32, text: &str) {
+        let room = text.floor_char_boundary(self.allowed.saturating_sub(self.bytes));
         let fitting = text.get(..room).unwrap_or_default();
         if fitting.len() < text.len() {
             self.omissions.push((name, Omission::TooLong));
         }
         if !fitting.is_empty() {
             self.bytes += fitting.len();
-            self.texts.push(Text { name, text: Zeroizing::new(fitting.to_owned()), is_long });
+            self.texts.push(Text { name, text: Zeroizing::new(fitting.to_owned()) });
         }
     }
 }

@@ -29,7 +29,8 @@ pub fn interrupted_update(known: &[Step]) -> Update {
     for step in known {
         let name = step.display_name.as_deref().unwrap_or(&step.id);
         // What was a step once can be one again.
-        let Ok(index) = timeline.declare(&step.id, name) else { continue };
+        let index = timeline.door().step(&step.id, name).and_then(|step| timeline.declare(step));
+        let Ok(index) = index else { continue };
         let _ = match step.status {
             StepStatus::Pending => Ok(()),
             StepStatus::InProgress => timeline.start(index),

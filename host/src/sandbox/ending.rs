@@ -57,11 +57,12 @@ pub(super) fn outcome(ended: Ended, state: &RunState, usage: &Usage) -> Outcome 
                 // SECURITY: walls::no_text_that_is_shown_has_control_characters
                 // SECURITY: walls::a_secret_is_in_no_text_that_is_shown
                 let limits = state.grants.limits();
-                let timeline = state.progress.timeline();
+                let door = state.progress.door();
                 let detail = failure.detail.as_deref();
                 Outcome::Failed(Failure::Component {
-                    message: timeline.shown(&failure.message, limits.message_bytes),
-                    detail: detail.map(|detail| timeline.shown(detail, limits.log_kept_bytes)),
+                    message: door.message(&failure.message).into_string(),
+                    detail: detail
+                        .map(|detail| door.shown(detail, limits.log_kept_bytes).into_string()),
                 })
             }
         },
@@ -76,7 +77,7 @@ pub(super) fn outcome(ended: Ended, state: &RunState, usage: &Usage) -> Outcome 
 
 /// Nothing in these texts is the component's to choose at run time; they are redacted all the same.
 fn shown(text: &str, state: &RunState) -> String {
-    state.progress.timeline().shown(text, DETAIL_MAX)
+    state.progress.door().shown(text, DETAIL_MAX).into_string()
 }
 
 fn of_error(error: &wasmtime::Error, state: &RunState, usage: &Usage) -> Outcome {
@@ -95,7 +96,8 @@ fn of_error(error: &wasmtime::Error, state: &RunState, usage: &Usage) -> Outcome
         return outcome;
     }
     if let Some(trap) = error.downcast_ref::<Trap>() {
-        let detail = state.progress.timeline().shown(&trap_detail(*trap, error), TRACE_MAX);
+        let detail =
+            state.progress.door().shown(&trap_detail(*trap, error), TRACE_MAX).into_string();
         return Outcome::Failed(Failure::Trap { detail });
     }
     if error.is::<PoolConcurrencyLimitError>() {

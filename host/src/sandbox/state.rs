@@ -92,8 +92,9 @@ impl RunState {
         if std::mem::take(&mut self.preempted) {
             return None;
         }
-        let work = std::mem::take(&mut self.work).saturating_add(self.files.take_work());
-        Some(work.saturating_add(self.egress.budget.take_work()))
+        let elsewhere =
+            [self.files.take_work(), self.egress.budget.take_work(), self.progress.take_work()];
+        Some(elsewhere.into_iter().fold(std::mem::take(&mut self.work), u64::saturating_add))
     }
 }
 

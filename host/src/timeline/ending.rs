@@ -1,6 +1,6 @@
 //! How the end of a run shows in its timeline.
 
-use super::{StepIndex, StepStatus, Timeline};
+use super::{NewStep, Shown, StepIndex, StepStatus, Timeline};
 use crate::outcome::{Outcome, Usage};
 
 /// The step that carries the message of a run that failed outside of all its steps.
@@ -13,8 +13,7 @@ impl Timeline {
     ///
     /// When the run failed, the step that was running fails with the outcome's message, and all that are still open fail too.
     pub fn finish(&mut self, outcome: &Outcome, usage: Option<&Usage>) {
-        let rest = self.streams.finish();
-        self.write_text(rest);
+        self.finish_streams();
         self.revision += 1;
         let told = match outcome {
             Outcome::HandedOver | Outcome::Succeeded => {
@@ -39,7 +38,7 @@ impl Timeline {
     /// Fails the step that explains the outcome, and all that are still open.
     fn blame(&mut self, outcome: &Outcome) -> StepIndex {
         let message = outcome.user_message().unwrap_or_default();
-        let message = self.shown(&message, self.limits.message_bytes);
+        let message = self.door.message(&message).into_string();
         if self.summary.is_none() {
             self.summary = Some(message.clone());
         }
@@ -70,7 +69,10 @@ impl Timeline {
             .find_map(|status| self.steps.iter().position(|step| step.status == *status));
         match found {
             Some(index) => StepIndex(index),
-            None => self.push(RUN_STEP.0, RUN_STEP.1),
+            None => {
+                let display_name = Shown(RUN_STEP.1.to_owned());
+                self.push(NewStep { id: RUN_STEP.0.to_owned(), display_name })
+            }
         }
     }
 
@@ -96,9 +98,14 @@ mod tests {
     use crate::outcome::{AbortReason, Failure};
     use blockhouse_policy::Limits;
 
+    fn declare(timeline: &mut Timeline, id: &str) -> StepIndex {
+        let step = timeline.door().step(id, id).unwrap();
+        timeline.declare(step).unwrap()
+    }
+
     fn three_steps() -> (Timeline, [StepIndex; 3]) {
         let mut timeline = Timeline::new(&Limits::default());
-        let steps = ["a", "b", "c"].map(|id| timeline.declare(id, id).unwrap());
+        let steps = ["a", "b", "c"].map(|id| declare(&mut timeline, id));
         timeline.start(steps[0]).unwrap();
         timeline.succeed(steps[0]).unwrap();
         (timeline, steps)
@@ -129,7 +136,8 @@ mod tests {
     fn a_step_that_the_component_failed_keeps_its_message() {
         let (mut timeline, steps) = three_steps();
         timeline.start(steps[1]).unwrap();
-        timeline.fail(steps[1], "the quota is used up").unwrap();
+        let message = timeline.door().message("the quota is used up");
+        timeline.fail(steps[1], message).unwrap();
         timeline.finish(&failure(), None);
         let report = &timeline.changes_since(0).steps[1];
         assert_eq!(report.user_message.as_deref(), Some("the quota is used up"));
@@ -154,7 +162,7 @@ mod tests {
     #[test]
     fn the_end_is_told_even_when_the_log_limit_is_used_up() {
         let mut timeline = Timeline::new(&Limits { log_total_bytes: 1, ..Limits::default() });
-        let step = timeline.declare("a", "a").unwrap();
+        let step = declare(&mut timeline, "a");
         timeline.start(step).unwrap();
         timeline.finish(&failure(), Some(&Usage::default()));
         assert!(timeline.changes_since(0).steps[0].log.as_deref().unwrap().contains("boom"));

@@ -39,15 +39,18 @@ impl Log {
         self.excerpt.push(&released);
     }
 
+    /// What comes next begins a line.
+    pub(super) fn begin_line(&mut self) {
+        if !self.is_at_line_start {
+            self.push("\n");
+        }
+    }
+
     /// Appends text as lines of their own.
     pub(super) fn push_line(&mut self, line: &str) {
-        if !self.is_at_line_start {
-            self.push("\n");
-        }
+        self.begin_line();
         self.push(line);
-        if !self.is_at_line_start {
-            self.push("\n");
-        }
+        self.begin_line();
     }
 
     /// Shows what was held back, since no more is coming; tells whether there was anything.

@@ -128,7 +128,7 @@ impl Egress {
         let mut explained = self.explained.lock().unwrap_or_else(PoisonError::into_inner);
         if explained.len() < EXPLAINED_MAX && explained.insert(line.clone()) {
             // If that hits the log's limit, the component's own next line does as well.
-            let _ = self.progress.change(|timeline| timeline.write(line.as_bytes()));
+            let _ = self.progress.write(line.as_bytes());
         }
     }
 
