@@ -74,8 +74,11 @@ impl Pipeline {
             std::future::pending::<Infallible>().await
         };
         let (outcome, usage) = tokio::select! {
-            ended = work => ended,
+            // The stop first: a place that an aborted run has left must not start one that waits and is about to be aborted.
+            // SECURITY: e2e::a_tenant_that_queues_five_hundred_runs_holds_up_nobody
+            biased;
             never = stop => match never {},
+            ended = work => ended,
         };
         log_end(&outcome, usage.as_ref());
         report.close(outcome, usage).await
