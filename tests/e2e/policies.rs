@@ -329,9 +329,9 @@ async fn a_component_whose_policy_lacks_what_it_needs_is_refused_in_the_policys_
     let directory = tempfile::tempdir().unwrap();
     let guests = [("FETCH", blockhouse_artifacts::HTTP_REQUEST)];
     Process::configure(directory.path(), &emulator, &guests, "").unwrap();
-    let output = run(directory.path(), &["daemon"]);
-    assert_eq!(output.status.code(), Some(1));
-    let text = stderr(&output);
+    let mut process = Process::start(Path::new(PROGRAM), directory.path()).unwrap();
+    assert_eq!(process.ended(patience()).await.unwrap().code(), Some(1));
+    let text = process.log();
     for part in
         ["component `FETCH.wasm` needs outbound HTTP", "policy `policy` grants no outbound HTTP"]
     {

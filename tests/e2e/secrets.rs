@@ -45,3 +45,24 @@ async fn what_a_component_leaks_is_redacted_on_its_way_to_mesh_stack() {
     assert!(matches!(warnings[..], [line] if line.contains("pin")), "{log}");
     assert!(!log.contains("12345"), "{log}");
 }
+
+#[tokio::test]
+async fn more_secrets_than_a_run_can_hold_are_refused_before_any_is_opened() {
+    let emulator = emulator().await;
+    let directory = tempfile::tempdir().unwrap();
+    let hello = [("HELLO", blockhouse_artifacts::HELLO)];
+    Process::configure(directory.path(), &emulator, &hello, "poll: {interval: 100ms}\n").unwrap();
+    let policy = "description = 'x'\n[limits]\nreason = 'few'\nhandles = 16\n";
+    std::fs::write(directory.path().join("policy.toml"), policy).unwrap();
+    let program = Path::new(env!("CARGO_BIN_EXE_blockhouse-under-test"));
+    let mut process = Process::start(program, directory.path()).unwrap();
+    let spec = RunSpec::manual().implementation(json!({ "type": "HELLO" }));
+    let spec = (0..17).fold(spec, |spec, n| {
+        spec.sensitive_input(format!("secret-{n}"), InputType::String, "correct-horse-42")
+    });
+    let id = emulator.enqueue(spec);
+    let ended = emulator.wait_for_end(&id, patience());
+    let run = process.until(ended).await.unwrap().unwrap();
+    assert_ended(&run, RunState::Failed);
+    assert!(all_text(&run).contains("17 sensitive inputs and settings"), "{}", all_text(&run));
+}
