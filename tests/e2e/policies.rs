@@ -111,6 +111,17 @@ fn a_run_can_not_write_lines_of_its_own_into_an_explanation() {
     assert!(!text.contains(['\u{1b}', '\u{202e}']), "{text}");
 }
 
+#[test]
+fn a_route_that_the_daemon_would_not_take_is_not_explained_as_taken() {
+    let directory = tempfile::tempdir().unwrap();
+    let config = "routes:\n- match: {tenant: team-a}\n  component: {embedded: manual}\n";
+    fs::write(directory.path().join("runner-config.yml"), config).unwrap();
+    fs::write(directory.path().join("run.json"), run_of("Team-A", "token")).unwrap();
+    let text = stdout(&run(directory.path(), &["policy", "explain", "--run", "run.json"]));
+    assert!(text.contains("is not for it: tenant `Team-A` is not team-a"), "{text}");
+    assert!(text.contains("no route is for it"), "{text}");
+}
+
 /// The document of a MANUAL run with one sealed input.
 fn run_of(tenant: &str, secret: &str) -> String {
     let text = include_str!("../fixtures/wire/claimed-run-manual.json");

@@ -32,10 +32,16 @@ impl RouteMatch {
     /// Whether a run is for this route.
     #[must_use]
     pub fn matches(&self, subject: &Subject<'_>) -> bool {
+        self.mismatch(subject).is_none()
+    }
+
+    /// The first field by which a run is not for this route, as its place in [`fields`](Self::fields).
+    #[must_use]
+    pub fn mismatch(&self, subject: &Subject<'_>) -> Option<usize> {
         let definition = subject.definition.to_ascii_lowercase();
         let texts = [subject.implementation_type, &definition, subject.owner, subject.tenant];
-        self.fields().into_iter().zip(texts).all(|(patterns, text)| {
-            patterns.is_empty() || patterns.iter().any(|pattern| pattern.matches(text))
+        self.fields().into_iter().zip(texts).position(|(patterns, text)| {
+            !patterns.is_empty() && !patterns.iter().any(|pattern| pattern.matches(text))
         })
     }
 
@@ -86,6 +92,14 @@ mod tests {
         let matches =
             RouteMatch { definition: vec![Pattern::new("b23c")], ..RouteMatch::default() };
         assert!(matches.matches(&subject("MANUAL", "team-a")));
+    }
+
+    #[test]
+    fn the_first_field_that_does_not_match_is_named_with_its_case() {
+        let matches = matching(&["MANUAL"], &["team-a"]);
+        assert_eq!(matches.mismatch(&subject("MANUAL", "team-a")), None);
+        assert_eq!(matches.mismatch(&subject("MANUAL", "Team-A")), Some(3));
+        assert_eq!(matches.mismatch(&subject("manual", "Team-A")), Some(0));
     }
 
     #[test]

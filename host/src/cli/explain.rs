@@ -85,7 +85,7 @@ impl fmt::Display for Explanation<'_> {
         }
         writeln!(f)?;
         for route in &self.rules.routes {
-            match mismatch(&route.matches, &order.subject()) {
+            match mismatch(&route.matches, order) {
                 Some(reason) => {
                     writeln!(f, "route `{}` is not for it: {reason}", shown(&route.name))?
                 }
@@ -101,19 +101,12 @@ impl fmt::Display for Explanation<'_> {
     }
 }
 
-/// The first field by which a route is not for a run.
-fn mismatch(matches: &RouteMatch, subject: &Subject<'_>) -> Option<String> {
-    if matches.matches(subject) {
-        return None;
-    }
-    let texts = [subject.implementation_type, subject.definition, subject.owner, subject.tenant];
-    let mut fields = FIELDS.iter().zip(matches.fields()).zip(texts);
-    fields.find_map(|((field, patterns), text)| {
-        let fits =
-            |pattern: &Pattern| pattern.matches(&text.to_lowercase()) || pattern.matches(text);
-        let is_wrong = !patterns.is_empty() && !patterns.iter().any(fits);
-        is_wrong.then(|| format!("{field} `{}` is not {}", line(text, TEXT_MAX), one_of(patterns)))
-    })
+/// The first field by which a route is not for a run, in words.
+fn mismatch(matches: &RouteMatch, order: &Order) -> Option<String> {
+    let index = matches.mismatch(&order.subject())?;
+    let (field, text) = (FIELDS.get(index)?, order.fields.get(index)?);
+    let patterns = matches.fields().get(index).copied()?;
+    Some(format!("{field} `{}` is not {}", line(text, TEXT_MAX), one_of(patterns)))
 }
 
 fn one_of(patterns: &[Pattern]) -> String {
