@@ -11,6 +11,7 @@ mod inspect;
 mod keygen;
 mod policy;
 
+use crate::config::{Mistakes, Warning};
 use crate::outcome::Bytes;
 use clap::{Parser, Subcommand};
 use std::fmt;
@@ -96,6 +97,18 @@ pub fn main() -> ExitCode {
         Command::Keygen(arguments) => keygen::run(&arguments),
         Command::Policy { command } => policy::run(command),
     }
+}
+
+/// What was loaded of the configuration, its warnings told; or, all mistakes told, the exit code.
+fn loaded<T>(result: Result<(T, Vec<Warning>), Mistakes>) -> Result<T, ExitCode> {
+    let (value, warnings) = result.map_err(|mistakes| {
+        say(mistakes);
+        ExitCode::from(USAGE)
+    })?;
+    for warning in warnings {
+        say(format_args!("warning: {warning}"));
+    }
+    Ok(value)
 }
 
 /// A line for the person at the terminal. If nobody reads it, there is nobody to tell.

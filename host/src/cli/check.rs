@@ -1,6 +1,6 @@
 //! `blockhouse config check` and `blockhouse config show`.
 
-use super::{ConfigFile, USAGE, print, say};
+use super::{ConfigFile, USAGE, loaded, print, say};
 use crate::capability::http::{BuildError, Outbound};
 use crate::config::rules::Rules;
 use crate::daemon::load_config;
@@ -21,16 +21,10 @@ pub(super) fn run(command: Command) -> ExitCode {
         Command::Check(file) => (file, false),
         Command::Show(file) => (file, true),
     };
-    let (config, warnings) = match load_config(file.config) {
-        Ok(loaded) => loaded,
-        Err(mistakes) => {
-            say(mistakes);
-            return ExitCode::from(USAGE);
-        }
+    let config = match loaded(load_config(file.config)) {
+        Ok(config) => config,
+        Err(code) => return code,
     };
-    for warning in warnings {
-        say(format_args!("warning: {warning}"));
-    }
     if is_shown {
         print(config.show());
         return ExitCode::SUCCESS;

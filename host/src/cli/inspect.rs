@@ -6,7 +6,7 @@ use crate::excerpt::line;
 use crate::outcome::Bytes;
 use crate::sandbox::anatomy::{Anatomy, Need};
 use crate::telemetry::chain;
-use blockhouse_policy::{Denied, Grants, Limits, Policy};
+use blockhouse_policy::{Grants, Limits, Policy};
 use std::fmt::{self, Write as _};
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
@@ -92,7 +92,7 @@ impl Report<'_> {
             }
         }
         let Some(grants) = &self.grants else { return refusals };
-        if let Some(denied) = self.denied(Need::Http, grants) {
+        if let (true, Err(denied)) = (self.has(Need::Http), grants.allows_http()) {
             refusals.push(format!("it needs outbound HTTP: {}", denied.rule));
         }
         let limits = grants.limits();
@@ -104,10 +104,6 @@ impl Report<'_> {
             refusals.push(exceeds("memory_mib", memory, limits.memory_bytes));
         }
         refusals
-    }
-
-    fn denied(&self, need: Need, grants: &Grants) -> Option<Denied> {
-        self.has(need).then(|| grants.allows_http().err()).flatten()
     }
 
     fn has(&self, wanted: Need) -> bool {

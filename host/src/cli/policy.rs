@@ -2,7 +2,7 @@
 
 use super::explain::{Explanation, Order};
 use super::inspect::read_policy;
-use super::{ConfigFile, USAGE, print, say};
+use super::{ConfigFile, USAGE, loaded, print, say};
 use crate::capability::http::Outbound;
 use crate::daemon::load_rules;
 use crate::excerpt::line;
@@ -69,16 +69,10 @@ fn check(files: &[PathBuf]) -> ExitCode {
 }
 
 fn explain(file: ConfigFile, run: Option<&Path>) -> ExitCode {
-    let (rules, warnings) = match load_rules(file.config) {
-        Ok(loaded) => loaded,
-        Err(mistakes) => {
-            say(mistakes);
-            return ExitCode::from(USAGE);
-        }
+    let rules = match loaded(load_rules(file.config)) {
+        Ok(rules) => rules,
+        Err(code) => return code,
     };
-    for warning in warnings {
-        say(format_args!("warning: {warning}"));
-    }
     let order = match run.map(read_run).transpose() {
         Ok(order) => order,
         Err(error) => {
