@@ -181,13 +181,7 @@ impl Config {
         sources: &Sources<'_>,
         context: &Context<'_>,
     ) -> Result<(Self, Vec<Warning>), Mistakes> {
-        let file = chosen_file(sources);
-        let mut reader = Reader::new(sources.env, sources.directory, file.clone());
-        let root = file.as_ref().and_then(|path| read_file(&mut reader, sources, path));
-        if let Some(mistakes) = Mistakes::new(std::mem::take(&mut reader.mistakes)) {
-            // Without the file, everything else would be missing.
-            return Err(mistakes);
-        }
+        let (file, mut reader, root) = begin(sources)?;
         let config = Self::read(&mut reader, context, file, root.as_ref());
         let (mistakes, warnings, origins) = (reader.mistakes, reader.warnings, reader.origins);
         match (Mistakes::new(mistakes), config) {
@@ -278,6 +272,20 @@ impl Config {
         }
         self.terraform.show(&mut out);
         out.finish()
+    }
+}
+
+/// The file in use, what reads on, and the file's content. Without the file everything else would be missing, so that its mistakes
+/// are told alone.
+fn begin<'a>(
+    sources: &Sources<'a>,
+) -> Result<(Option<PathBuf>, Reader<'a>, Option<Node>), Mistakes> {
+    let file = chosen_file(sources);
+    let mut reader = Reader::new(sources.env, sources.directory, file.clone());
+    let root = file.as_ref().and_then(|path| read_file(&mut reader, sources, path));
+    match Mistakes::new(std::mem::take(&mut reader.mistakes)) {
+        Some(mistakes) => Err(mistakes),
+        None => Ok((file, reader, root)),
     }
 }
 

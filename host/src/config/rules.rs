@@ -10,7 +10,7 @@ use super::reader::{Reader, Section};
 use super::routes::{self, Route, Shared};
 use super::runs;
 use super::show::Show;
-use super::{Context, KEYS, Sources, chosen_file, read_file};
+use super::{Context, KEYS, Sources, begin};
 
 /// Which component executes which runs, and what it may do.
 #[derive(Debug, Clone)]
@@ -30,9 +30,7 @@ impl Rules {
         sources: &Sources<'_>,
         context: &Context<'_>,
     ) -> Result<(Self, Vec<Warning>), Mistakes> {
-        let file = chosen_file(sources);
-        let mut reader = Reader::new(sources.env, sources.directory, file.clone());
-        let root = file.as_ref().and_then(|path| read_file(&mut reader, sources, path));
+        let (_, mut reader, root) = begin(sources)?;
         let root = reader.section("", root.as_ref(), KEYS);
         let runs = runs::section(&mut reader, &root);
         let wall_time = runs::wall_time(&mut reader, &root, &runs);

@@ -4,6 +4,7 @@ use crate::shutdown::Abort;
 use crate::slots;
 use crate::timeline::Timeline;
 use blockhouse_policy::Limits;
+use std::pin::Pin;
 
 fn progress() -> (Progress, Abort) {
     let abort = Abort::default();
@@ -24,6 +25,15 @@ async fn occupied() -> (Slots, Slot) {
     let mut first = slots.slot().await;
     let _ = first.place(need("a"), |_| {}).await;
     (slots, first)
+}
+
+/// Lets it wait, which it must.
+async fn begin(waiting: Pin<&mut impl Future>) {
+    tokio::select! {
+        biased;
+        _ = waiting => panic!("there is no place"),
+        () = std::future::ready(()) => {}
+    }
 }
 
 #[tokio::test]
@@ -67,11 +77,7 @@ async fn a_run_that_is_aborted_while_it_waits_does_not_say_any_more_that_it_wait
     let (progress, abort) = progress();
     let mut slot = slots.slot().await;
     let mut waiting = Box::pin(wait(need("a"), &mut slot, &slots, &progress));
-    tokio::select! {
-        biased;
-        _ = waiting.as_mut() => panic!("there is no place"),
-        () = std::future::ready(()) => {}
-    }
+    begin(waiting.as_mut()).await;
     assert!(shown(&progress).is_some());
     abort.abort(AbortReason::ByUser);
     let outcome = waiting.await.map(drop).unwrap_err();
@@ -92,11 +98,7 @@ async fn a_run_that_is_aborted_when_its_turn_comes_does_not_start() {
     let (progress, abort) = progress();
     let mut slot = slots.slot().await;
     let mut waiting = Box::pin(wait(need("a"), &mut slot, &slots, &progress));
-    tokio::select! {
-        biased;
-        _ = waiting.as_mut() => panic!("there is no place"),
-        () = std::future::ready(()) => {}
-    }
+    begin(waiting.as_mut()).await;
     drop(first);
     abort.abort(AbortReason::ByUser);
     assert_eq!(waiting.await.map(drop), Err(Outcome::Aborted(AbortReason::ByUser)));
