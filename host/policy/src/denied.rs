@@ -35,6 +35,11 @@ impl<'p> Part<'p> {
         }
     }
 
+    /// The section is there, but does not grant this.
+    pub(crate) fn denies_at(self, at: &Position, what: fmt::Arguments<'_>) -> Denied {
+        Denied { at: Some(at.clone()), ..self.denies(what) }
+    }
+
     /// No rule grants this.
     pub(crate) fn denies(self, what: fmt::Arguments<'_>) -> Denied {
         let (policy, file) = (Arc::clone(self.policy().name()), Arc::clone(self.policy().file()));

@@ -1,6 +1,7 @@
 //! What a policy asks for beyond its ceiling: [`Excess`]. A report for the operator; decisions ask both instead.
 
 use crate::denied::Part;
+use crate::given::GivenLimits;
 use crate::host_pattern::HostPattern;
 use crate::http::HttpRule;
 use crate::mistake::quoted;
@@ -9,6 +10,7 @@ use crate::policy::Policy;
 use crate::ports::PortRange;
 use crate::position::Position;
 use crate::secrets::{SecretUse, SecretUseRule};
+use crate::terraform;
 use std::sync::Arc;
 
 /// Something that a policy asks for beyond its ceiling, and does not get.
@@ -24,7 +26,7 @@ pub(crate) fn of(policy: &Policy, ceiling: &Arc<Policy>) -> Vec<Excess> {
     let name = Part::Ceiling(ceiling).to_string();
     let mut found = Vec::new();
     let mut add = |at: &Position, what: String| found.push(Excess { at: at.clone(), what });
-    limits(policy, ceiling, &name, &mut add);
+    limits(policy.limits(), ceiling.limits(), &name, &mut add);
     for rule in policy.http() {
         http(rule, ceiling, &name, &mut add);
     }
@@ -54,6 +56,9 @@ pub(crate) fn of(policy: &Policy, ceiling: &Arc<Policy>) -> Vec<Excess> {
             add(&rule.position, format!("{name} does not reveal the secret {}", quoted(key)));
         }
     }
+    if let Some(rule) = policy.terraform() {
+        terraform::excess::of(rule, ceiling.terraform(), &name, &mut add);
+    }
     for rule in policy.secret_uses() {
         secret_use(rule, ceiling, &name, &mut add);
     }
@@ -63,8 +68,13 @@ pub(crate) fn of(policy: &Policy, ceiling: &Arc<Policy>) -> Vec<Excess> {
     found
 }
 
-fn limits(policy: &Policy, ceiling: &Policy, name: &str, add: &mut impl FnMut(&Position, String)) {
-    let Some((asked, most)) = policy.limits().zip(ceiling.limits()) else { return };
+pub(crate) fn limits<L>(
+    asked: Option<&GivenLimits<L>>,
+    most: Option<&GivenLimits<L>>,
+    name: &str,
+    add: &mut impl FnMut(&Position, String),
+) {
+    let Some((asked, most)) = asked.zip(most) else { return };
     for asked in asked.limits() {
         let key = asked.limit().key;
         let most = most.limits().iter().find(|most| most.limit().key == key);
@@ -124,12 +134,14 @@ fn secret_use(
     let at = &rule.position;
     for key in &rule.keys {
         let shown = quoted(key.as_str());
-        let in_outputs = |most: &SecretUseRule| {
-            most.uses.contains(&SecretUse::Outputs) && most.keys.iter().any(|k| k.covers(key))
-        };
-        if rule.uses.contains(&SecretUse::Outputs) && !ceiling.secret_uses().iter().any(in_outputs)
+        for (used, place) in [(SecretUse::Outputs, "outputs"), (SecretUse::Terraform, "Terraform")]
         {
-            add(at, format!("{name} does not grant the secret {shown} in outputs"));
+            let grants = |most: &SecretUseRule| {
+                most.uses.contains(&used) && most.keys.iter().any(|k| k.covers(key))
+            };
+            if rule.uses.contains(&used) && !ceiling.secret_uses().iter().any(grants) {
+                add(at, format!("{name} does not grant the secret {shown} in {place}"));
+            }
         }
         for host in rule.hosts.iter().filter(|host| !uses_in_http(ceiling, key, host)) {
             add(at, format!("{name} does not grant the secret {shown} to `{host}`"));

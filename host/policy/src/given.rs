@@ -1,31 +1,28 @@
-//! `[limits]`: which limits a file gives: [`GivenLimits`].
+//! `[limits]` and `[terraform.limits]`: which limits a file gives: [`GivenLimits`].
 
 use std::time::Duration;
 
-use crate::limits::{Limit, Limits};
+use crate::limits::{Limit, Limits, SECOND, Tabled};
 use crate::position::Position;
 use crate::reader::{Complaint, Reader, Section};
 
-/// Nanoseconds in a second.
-const SECOND: u64 = 1_000_000_000;
-
-/// `[limits]`: only what the file says.
+/// `[limits]` or `[terraform.limits]`: only what the file says.
 #[derive(Clone, Debug)]
-pub struct GivenLimits {
+pub struct GivenLimits<L: 'static = Limits> {
     position: Position,
     reason: String,
-    limits: Vec<GivenLimit>,
+    limits: Vec<GivenLimit<L>>,
 }
 
 /// One limit that a file gives.
 #[derive(Clone, Debug)]
-pub struct GivenLimit {
-    limit: &'static Limit,
+pub struct GivenLimit<L: 'static = Limits> {
+    limit: &'static Limit<L>,
     base: u64,
     position: Position,
 }
 
-impl GivenLimits {
+impl<L> GivenLimits<L> {
     /// Where the section stands.
     #[must_use]
     pub fn position(&self) -> &Position {
@@ -38,17 +35,17 @@ impl GivenLimits {
         &self.reason
     }
 
-    /// The limits, in the order of [`Limits::TABLE`].
+    /// The limits, in the order of their table.
     #[must_use]
-    pub fn limits(&self) -> &[GivenLimit] {
+    pub fn limits(&self) -> &[GivenLimit<L>] {
         &self.limits
     }
 }
 
-impl GivenLimit {
+impl<L> GivenLimit<L> {
     /// Which limit.
     #[must_use]
-    pub fn limit(&self) -> &'static Limit {
+    pub fn limit(&self) -> &'static Limit<L> {
         self.limit
     }
 
@@ -69,32 +66,49 @@ impl GivenLimit {
     }
 
     /// Sets the limit, whatever it was.
-    pub(crate) fn apply(&self, limits: &mut Limits) {
+    pub(crate) fn apply(&self, limits: &mut L) {
         self.limit.set(limits, self.base);
     }
 
     /// Lowers the limit if it is higher.
-    pub(crate) fn bound(&self, limits: &mut Limits) {
+    pub(crate) fn bound(&self, limits: &mut L) {
         let base = self.limit.base(limits).map_or(self.base, |base| base.min(self.base));
         self.limit.set(limits, base);
     }
 }
 
-pub(crate) fn read(
+/// What `own` gives or else `defaults`, within what `ceiling` gives.
+pub(crate) fn within<L>(
+    mut defaults: L,
+    own: Option<&GivenLimits<L>>,
+    ceiling: Option<&GivenLimits<L>>,
+) -> L {
+    for given in own.iter().flat_map(|given| given.limits()) {
+        given.apply(&mut defaults);
+    }
+    // SECURITY: grants::a_ceiling_lowers_limits_and_never_raises_them
+    for given in ceiling.iter().flat_map(|given| given.limits()) {
+        given.bound(&mut defaults);
+    }
+    defaults
+}
+
+/// The section `limits` of `parent`.
+pub(crate) fn read<L: Tabled>(
     reader: &mut Reader<'_>,
-    root: &Section<'_>,
+    parent: &Section<'_>,
     has_http: bool,
-) -> Option<GivenLimits> {
-    let section = reader.section(root, "limits", "[limits]")?;
+) -> Option<GivenLimits<L>> {
+    let section = reader.section(parent, "limits", L::TITLE)?;
     let known: Vec<_> =
-        Limits::TABLE.iter().map(|limit| limit.key).chain(std::iter::once("reason")).collect();
+        L::TABLE.iter().map(|limit| limit.key).chain(std::iter::once("reason")).collect();
     reader.know(&section, &known);
     let reason = reader.required_text(&section, "reason").unwrap_or_default();
     if section.value("reason").is_some() && section.entries().nth(1).is_none() {
-        reader.note(section.span(), Complaint::new("[limits] limits nothing"));
+        reader.note(section.span(), Complaint::new(format!("{} limits nothing", L::TITLE)));
     }
     let mut limits = Vec::new();
-    for limit in Limits::TABLE {
+    for limit in L::TABLE {
         let base = if limit.is_time() {
             read_time(reader, &section, limit)
         } else {
@@ -111,7 +125,7 @@ pub(crate) fn read(
     Some(GivenLimits { position: reader.position(&section), reason, limits })
 }
 
-fn read_time(reader: &mut Reader<'_>, section: &Section<'_>, limit: &Limit) -> Option<u64> {
+fn read_time<L>(reader: &mut Reader<'_>, section: &Section<'_>, limit: &Limit<L>) -> Option<u64> {
     let text = reader.text(section, limit.key)?;
     let key = limit.key;
     let bounds = Duration::from_secs(limit.min)..=Duration::from_secs(limit.max);

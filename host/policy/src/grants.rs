@@ -1,10 +1,12 @@
 //! What one route's components may do: [`Grants`].
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use crate::denied::{Denied, Part};
 use crate::excess::{self, Excess};
 use crate::files::FilesGrant;
+use crate::given;
 use crate::http::HttpRule;
 use crate::limits::Limits;
 use crate::mistake::quoted;
@@ -13,12 +15,14 @@ use crate::policy::Policy;
 use crate::position::Position;
 use crate::secrets::SecretUse;
 use crate::target::Target;
+use crate::terraform::TerraformPermit;
 
 /// What one route's components may do: what its policy grants, within the ceiling. Immutable.
 ///
 /// Whatever is not granted is denied:
 /// * no request is sent, and none to an address that is not public;
-/// * no secret is revealed, none put into an output or a request;
+/// * no secret is revealed, none put into an output, a request or Terraform;
+/// * Terraform is not run, nothing is checked out;
 /// * there is no file, no configuration, no environment and no argument;
 /// * every resource is limited ([`Limits`]).
 #[derive(Clone, Debug)]
@@ -33,15 +37,18 @@ impl Grants {
     /// lowers what is above its own.
     #[must_use]
     pub fn new(policy: Arc<Policy>, ceiling: Option<Arc<Policy>>, defaults: &Limits) -> Self {
-        let mut limits = defaults.clone();
-        for given in policy.limits().iter().flat_map(|given| given.limits()) {
-            given.apply(&mut limits);
-        }
-        // SECURITY: grants::a_ceiling_lowers_limits_and_never_raises_them
-        for given in ceiling.iter().filter_map(|c| c.limits()).flat_map(|given| given.limits()) {
-            given.bound(&mut limits);
-        }
+        let most = ceiling.as_ref().and_then(|ceiling| ceiling.limits());
+        let limits = given::within(defaults.clone(), policy.limits(), most);
         Self { policy, ceiling, limits }
+    }
+
+    /// The same with this wall time, whatever the policy says, as far as the ceiling lets it: for policies that come with the program, whose
+    /// numbers are guesses about a machine that the operator knows.
+    #[must_use]
+    pub fn with_wall_time(self, wall_time: Duration) -> Self {
+        let most = self.ceiling.as_ref().and_then(|ceiling| ceiling.limits());
+        let limits = given::within(Limits { wall_time, ..self.limits }, None, most);
+        Self { limits, ..self }
     }
 
     /// Nothing beyond computing within the default limits.
@@ -149,10 +156,7 @@ impl Grants {
     /// [`Denied`] unless policy and ceiling grant it.
     pub fn secret_in_output(&self, key: &str) -> Result<SecretUsePermit, Denied> {
         let position = self.ask(
-            |policy| {
-                let mut rules = policy.secret_uses().iter();
-                rules.find(|rule| rule.grants(key, SecretUse::Outputs)).map(|rule| &rule.position)
-            },
+            |policy| used(policy, key, SecretUse::Outputs),
             |part| {
                 part.denies(format_args!("does not grant the secret {} in outputs", quoted(key)))
             },
@@ -172,6 +176,33 @@ impl Grants {
             |part| {
                 let key = quoted(key);
                 part.denies(format_args!("does not grant the secret {key} in requests to {target}"))
+            },
+        )?;
+        Ok(SecretUsePermit::new(position.clone()))
+    }
+
+    /// Leave to run Terraform at all; the permit answers what of it.
+    ///
+    /// # Errors
+    /// [`Denied`] unless policy and ceiling have the section.
+    pub fn terraform(&self) -> Result<TerraformPermit, Denied> {
+        let position = self.ask(
+            |policy| policy.terraform().map(|rule| &rule.position),
+            |part| part.denies(format_args!("grants no Terraform")),
+        )?;
+        Ok(TerraformPermit::new(&self.policy, self.ceiling.as_ref(), position.clone()))
+    }
+
+    /// Leave to put the secret `key` into Terraform's variables, files or environment.
+    ///
+    /// # Errors
+    /// [`Denied`] unless policy and ceiling grant it, and Terraform itself.
+    pub fn secret_in_terraform(&self, key: &str) -> Result<SecretUsePermit, Denied> {
+        self.terraform()?;
+        let position = self.ask(
+            |policy| used(policy, key, SecretUse::Terraform),
+            |part| {
+                part.denies(format_args!("does not grant the secret {} in Terraform", quoted(key)))
             },
         )?;
         Ok(SecretUsePermit::new(position.clone()))
@@ -227,6 +258,12 @@ impl Grants {
         let ceiling = self.ceiling.as_ref().map(Part::Ceiling);
         std::iter::once(Part::Policy(&self.policy)).chain(ceiling)
     }
+}
+
+/// Where `policy` grants the secret for this use.
+fn used<'p>(policy: &'p Policy, key: &str, used: SecretUse) -> Option<&'p Position> {
+    let mut rules = policy.secret_uses().iter();
+    rules.find(|rule| rule.grants(key, used)).map(|rule| &rule.position)
 }
 
 /// Where `policy` grants the secret in requests to these hosts.

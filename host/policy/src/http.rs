@@ -213,7 +213,7 @@ fn parse_scheme(text: &str) -> Result<Scheme, Complaint> {
     }
 }
 
-fn read_client_certificate(
+pub(crate) fn read_client_certificate(
     reader: &mut Reader<'_>,
     section: &Section<'_>,
 ) -> Option<(String, String)> {

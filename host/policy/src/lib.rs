@@ -28,6 +28,7 @@ mod reader;
 mod route;
 mod secrets;
 mod target;
+mod terraform;
 
 pub use address::{AddressClass, canonical, classify};
 pub use configuration::ConfigurationRule;
@@ -48,3 +49,8 @@ pub use position::Position;
 pub use route::{RouteMatch, Subject};
 pub use secrets::{RevealRule, SecretUse, SecretUseRule};
 pub use target::{Host, Scheme, Target, TargetError};
+pub use terraform::{
+    EnvironmentPattern, GitCredentials, GitHost, GitRule, ModulePattern, ProviderPattern,
+    RepositoryPattern, Requirement, ReservedName, ScriptPermit, ScriptRule, TerraformLimits,
+    TerraformPermit, TerraformRule, TerraformTool, TerraformVerb,
+};

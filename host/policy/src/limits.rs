@@ -41,9 +41,9 @@ pub struct Limits {
     pub tenant_runs: Option<usize>,
 }
 
-/// What is to be known of one limit: a row of [`Limits::TABLE`].
-#[derive(Clone, Copy, Debug)]
-pub struct Limit {
+/// What is to be known of one limit: a row of [`Limits::TABLE`] or [`TerraformLimits::TABLE`](crate::TerraformLimits::TABLE).
+#[derive(Debug)]
+pub struct Limit<L = Limits> {
     /// The key in `[limits]`.
     pub key: &'static str,
     /// The unit of the value in the file; `time` for texts such as `30m`.
@@ -58,18 +58,30 @@ pub struct Limit {
     pub attack: &'static str,
     /// Base units (bytes, instructions, nanoseconds) in one `unit`.
     pub(crate) scale: u64,
-    get: fn(&Limits) -> Option<u64>,
-    set: fn(&mut Limits, u64),
+    pub(crate) get: fn(&L) -> Option<u64>,
+    pub(crate) set: fn(&mut L, u64),
+}
+
+/// Limits that have a table of them.
+pub(crate) trait Tabled: Sized + 'static {
+    const TABLE: &'static [Limit<Self>];
+    /// The section in which they are given.
+    const TITLE: &'static str;
+}
+
+impl Tabled for Limits {
+    const TABLE: &'static [Limit] = TABLE;
+    const TITLE: &'static str = "[limits]";
 }
 
 /// The unit of limits that are written as a text for people.
-const TIME: &str = "time";
+pub(crate) const TIME: &str = "time";
 const KIB: u64 = 1 << 10;
-const MIB: u64 = 1 << 20;
-const SECOND: u64 = 1_000_000_000;
+pub(crate) const MIB: u64 = 1 << 20;
+pub(crate) const SECOND: u64 = 1_000_000_000;
 
-/// A field of [`Limits`], seen as a number of base units.
-trait Amount {
+/// A field of limits, seen as a number of base units.
+pub(crate) trait Amount {
     fn to_base(&self) -> Option<u64>;
     fn from_base(base: u64) -> Self;
 }
@@ -104,6 +116,16 @@ impl Amount for Option<usize> {
     }
 }
 
+impl Amount for Option<Duration> {
+    fn to_base(&self) -> Option<u64> {
+        self.and_then(|amount| amount.to_base())
+    }
+
+    fn from_base(base: u64) -> Self {
+        Some(Duration::from_base(base))
+    }
+}
+
 impl Amount for Duration {
     fn to_base(&self) -> Option<u64> {
         Some(u64::try_from(self.as_nanos()).unwrap_or(u64::MAX))
@@ -116,7 +138,7 @@ impl Amount for Duration {
 
 macro_rules! limit {
     ($key:literal, $field:ident, $unit:expr, $scale:expr, $min:literal ..= $max:literal, $default:expr, $attack:literal) => {
-        Limit {
+        $crate::limits::Limit {
             key: $key,
             unit: $unit,
             min: $min,
@@ -124,11 +146,13 @@ macro_rules! limit {
             default: $default,
             attack: $attack,
             scale: $scale,
-            get: |limits| limits.$field.to_base(),
-            set: |limits, base| limits.$field = Amount::from_base(base),
+            get: |limits| $crate::limits::Amount::to_base(&limits.$field),
+            set: |limits, base| limits.$field = $crate::limits::Amount::from_base(base),
         }
     };
 }
+
+pub(crate) use limit;
 
 #[rustfmt::skip]
 const TABLE: &[Limit] = &[
@@ -187,10 +211,10 @@ impl Default for Limits {
     }
 }
 
-impl Limit {
+impl<L> Limit<L> {
     /// The limit in people's words, such as `256 MiB` or `30m`.
     #[must_use]
-    pub fn of(&self, limits: &Limits) -> String {
+    pub fn of(&self, limits: &L) -> String {
         self.base(limits).map_or_else(|| "unlimited".to_owned(), |base| self.text(base))
     }
 
@@ -225,11 +249,11 @@ impl Limit {
         self.unit == TIME
     }
 
-    pub(crate) fn base(&self, limits: &Limits) -> Option<u64> {
+    pub(crate) fn base(&self, limits: &L) -> Option<u64> {
         (self.get)(limits)
     }
 
-    pub(crate) fn set(&self, limits: &mut Limits, base: u64) {
+    pub(crate) fn set(&self, limits: &mut L, base: u64) {
         (self.set)(limits, base);
     }
 }

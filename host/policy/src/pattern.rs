@@ -3,7 +3,7 @@
 use std::fmt;
 
 /// A pattern. There is no way to mean a literal `*`: none of the matched identifiers can hold one.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Pattern(String);
 
 impl Pattern {

@@ -11,14 +11,16 @@ use crate::http::HttpRule;
 use crate::mistake::{Mistakes, Source};
 use crate::reader::{Complaint, Reader, Section};
 use crate::secrets::{RevealRule, SecretUseRule, Secrets};
+use crate::terraform::TerraformRule;
 
 /// Longest policy file. Attack: none; it bounds what reading can cost.
 const MAX_BYTES: usize = 256 * 1024;
 
-const KEYS: &[&str] = &["configuration", "description", "files", "http", "limits", "secrets"];
+const KEYS: &[&str] =
+    &["configuration", "description", "files", "http", "limits", "secrets", "terraform"];
 
 /// Sections of the grammar that this version knows but can't enforce.
-const LATER: &[&str] = &["identity", "terraform"];
+const LATER: &[&str] = &["identity"];
 
 /// What a policy file grants, or what a ceiling allows at most. Immutable. Whatever it does not grant is denied.
 #[derive(Clone, Debug)]
@@ -31,6 +33,7 @@ pub struct Policy {
     files: Option<FilesRule>,
     secrets: Secrets,
     configuration: Option<ConfigurationRule>,
+    terraform: Option<TerraformRule>,
 }
 
 impl Policy {
@@ -78,6 +81,7 @@ impl Policy {
             files: files::read(reader, root),
             secrets: Secrets::read(reader, root),
             configuration: configuration::read(reader, root),
+            terraform: TerraformRule::read(reader, root),
             ..Self::nothing(file)
         }
     }
@@ -94,6 +98,7 @@ impl Policy {
             files: None,
             secrets: Secrets::default(),
             configuration: None,
+            terraform: None,
         }
     }
 
@@ -156,6 +161,12 @@ impl Policy {
     #[must_use]
     pub fn configuration(&self) -> Option<&ConfigurationRule> {
         self.configuration.as_ref()
+    }
+
+    /// How Terraform is run.
+    #[must_use]
+    pub fn terraform(&self) -> Option<&TerraformRule> {
+        self.terraform.as_ref()
     }
 }
 

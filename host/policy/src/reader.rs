@@ -211,6 +211,19 @@ impl<'t> Reader<'t> {
         None
     }
 
+    /// `true` or `false`.
+    pub(crate) fn flag(&mut self, section: &Section<'_>, key: &str) -> Option<bool> {
+        let value = section.value(key)?;
+        match value.get_ref() {
+            DeValue::Boolean(flag) => Some(*flag),
+            other => {
+                let message = format!("`{key}` must be `true` or `false`, not {}", kind(other));
+                self.note(value.span(), Complaint::new(message));
+                None
+            }
+        }
+    }
+
     /// A whole number from `min` to `max`.
     pub(crate) fn whole(
         &mut self,

@@ -42,6 +42,8 @@ pub enum SecretUse {
     Http,
     /// As the value of a sensitive output.
     Outputs,
+    /// In variables, files and the environment of Terraform.
+    Terraform,
 }
 
 /// The section `secrets`.
@@ -58,6 +60,7 @@ impl SecretUse {
         match self {
             Self::Http => "http",
             Self::Outputs => "outputs",
+            Self::Terraform => "terraform",
         }
     }
 }
@@ -111,7 +114,11 @@ fn read_use(reader: &mut Reader<'_>, section: &Section<'_>) -> SecretUseRule {
     let uses = reader.required(section, "in", |text| match text {
         "http" => Ok(SecretUse::Http),
         "outputs" => Ok(SecretUse::Outputs),
-        _ => Err(Complaint::new(format!("{} is not `http` or `outputs`", quoted(text)))),
+        "terraform" => Ok(SecretUse::Terraform),
+        _ => {
+            let message = format!("{} is not `http`, `outputs` or `terraform`", quoted(text));
+            Err(Complaint::new(message))
+        }
     });
     let in_http = uses.contains(&SecretUse::Http);
     match section.value("hosts") {

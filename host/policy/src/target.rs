@@ -153,7 +153,7 @@ impl fmt::Display for Target {
     }
 }
 
-fn split_port(authority: &str) -> Result<(&str, Option<&str>), TargetError> {
+pub(crate) fn split_port(authority: &str) -> Result<(&str, Option<&str>), TargetError> {
     if authority.starts_with('[') {
         let end = authority.find(']').ok_or(TargetError::Host)?;
         let (host, rest) = authority.split_at_checked(end + 1).ok_or(TargetError::Host)?;
@@ -170,7 +170,7 @@ fn split_port(authority: &str) -> Result<(&str, Option<&str>), TargetError> {
 }
 
 /// Digits only, no leading zero: others read `:080` and `:+80` in other ways.
-fn parse_port(text: &str) -> Result<u16, TargetError> {
+pub(crate) fn parse_port(text: &str) -> Result<u16, TargetError> {
     let is_plain = text.bytes().all(|b| b.is_ascii_digit()) && !text.starts_with('0');
     text.parse().ok().filter(|_| is_plain).ok_or(TargetError::Port)
 }

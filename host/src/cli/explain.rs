@@ -160,6 +160,7 @@ fn write_grants(f: &mut fmt::Formatter<'_>, grants: &Grants) -> fmt::Result {
     for rule in policy.secret_uses() {
         let keys = rule.keys.iter().map(Pattern::as_str);
         let places = rule.uses.iter().map(|place| match place {
+            SecretUse::Terraform => "Terraform".to_owned(),
             SecretUse::Http => format!("requests to {}", listed(&rule.hosts)),
             SecretUse::Outputs => "outputs".to_owned(),
         });

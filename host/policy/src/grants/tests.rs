@@ -33,6 +33,16 @@ fn ip(text: &str) -> IpAddr {
 }
 
 #[test]
+fn a_wall_time_of_the_operators_own_is_bounded_by_the_ceiling_alone() {
+    let limits = |time: &str| format!("[limits]\nREASON\nwall_time = '{time}'\n");
+    let (free, bounded) = (grants(&limits("5h")), under(&limits("5h"), &limits("2h")));
+    let hours = |hours: u64| Duration::from_secs(hours * 3600);
+    assert_eq!(free.with_wall_time(hours(9)).limits().wall_time, hours(9));
+    assert_eq!(bounded.clone().with_wall_time(hours(9)).limits().wall_time, hours(2));
+    assert_eq!(bounded.with_wall_time(hours(1)).limits().wall_time, hours(1));
+}
+
+#[test]
 fn nothing_is_granted_by_default() {
     for grants in [Grants::none(), grants(""), under("", &http("\"*\""))] {
         assert!(grants.allows_http().is_err());
@@ -40,6 +50,8 @@ fn nothing_is_granted_by_default() {
         assert!(grants.reveal("token").is_err());
         assert!(grants.secret_in_output("token").is_err());
         assert!(grants.secret_in_http("token", &target("https://example.com")).is_err());
+        assert!(grants.terraform().is_err());
+        assert!(grants.secret_in_terraform("token").is_err());
         assert!(grants.allows_files().is_err());
         assert_eq!(grants.files(), None);
         assert_eq!(grants.configuration().count(), 0);
@@ -102,7 +114,7 @@ fn a_ceiling_lowers_limits_and_never_raises_them() {
         Limits {
             fuel: 100_000_000,
             steps: 7,
-            wall_time: std::time::Duration::from_secs(3600),
+            wall_time: Duration::from_secs(3600),
             log_kept_bytes: 1024,
             tenant_runs: Some(3),
             ..defaults

@@ -50,12 +50,48 @@ keys = ["token"]
 [[secrets.use]]
 reason = "r"
 keys = ["token", "db_*"]
-in = ["outputs", "http"]
+in = ["outputs", "http", "terraform"]
 hosts = ["api.github.com"]
 
 [configuration]
 reason = "r"
 values = { region = "eu", endpoint = "https://api.example.com" }
+
+[terraform]
+reason = "r"
+verbs = ["plan", "apply", "destroy"]
+tools = ["terraform", "tofu"]
+versions = [">=1.5, <2"]
+repositories = ["https://github.com/acme/*"]
+providers = ["registry.terraform.io/hashicorp/*"]
+modules = ["registry.terraform.io/acme/*"]
+environment = ["ARM_*", "TF_LOG"]
+scripts = { network = true }
+reveal_code = true
+release_locks = true
+require = ["landlock"]
+
+[terraform.limits]
+reason = "r"
+memory_mib = 2048
+processes = 1024
+cpu_time = "1h"
+disk_mib = 10240
+output_mib = 64
+sources_time = "15m"
+init_time = "10m"
+workspace_time = "5m"
+plan_time = "30m"
+apply_time = "2h"
+script_time = "30m"
+
+[[terraform.git]]
+reason = "r"
+hosts = ["git.acme.example", "git.acme.example:8443"]
+user = "bot"
+token_file = "token"
+client_certificate = { certificate_file = "c.pem", key_file = "k.pem" }
+ca_file = "ca.pem"
 "#;
 
 /// Reads a text in which `‹` and `›` stand around the place of its only mistake.
@@ -92,6 +128,9 @@ fn the_whole_grammar_is_read() {
         format!("{} {} {}", time.position(), time.limit().key, time.value()),
         "dir/team-a.toml:8 wall_time 30m"
     );
+    let terraform = policy.terraform().expect("terraform");
+    assert_eq!(terraform.limits.as_ref().expect("limits").limits().len(), 11);
+    assert_eq!(terraform.git[0].hosts[1].to_string(), "git.acme.example:8443");
     assert_eq!(policy.http().len(), 1);
     assert_eq!(policy.files().expect("files").grant.quota_bytes, 100 << 20);
     assert_eq!(policy.reveals()[0].keys, ["token"]);
@@ -146,6 +185,9 @@ fn unknown_keys_have_the_nearest_known_one_as_a_hint() {
         ("[[secrets.use]]\n", "key", "did you mean `keys`?"),
         ("[[secrets.reveal]]\n", "hosts", ""),
         ("[configuration]\n", "value", "did you mean `values`?"),
+        ("[terraform]\n", "repository", "did you mean `repositories`?"),
+        ("[terraform.limits]\n", "apply_tim", "did you mean `apply_time`?"),
+        ("[[terraform.git]]\n", "host", "did you mean `hosts`?"),
         ("[limits]\n", "nonsense", ""),
         ("[limits]\n", "\"\"", ""),
         ("[limits]\n", "\"a\\u001bb\"", ""),
@@ -175,7 +217,7 @@ fn sections_have_their_shape() {
         ("‹[limits]›\nreason = \"r\"", "[limits] limits nothing"),
         ("‹[secrets]›", "`secrets` grants nothing"),
         ("‹[secrets.use]›\nkeys = [\"a\"]", "`use` must be a list of tables, not a table"),
-        ("[‹terraform›]", "this version can't enforce `terraform` yet"),
+        ("‹[[terraform]]›", "`terraform` must be a table, not a list"),
         ("[[‹identity›]]", "this version can't enforce `identity` yet"),
         ("‹description› = \"again\"", "duplicate key"),
     ] {
@@ -217,7 +259,7 @@ fuel = 0
 reason = \"r\"
 hosts = [\"a b\", 7]
 port = 443
-[terraform]
+[identity]
 ";
     let mistakes = Policy::parse("conf/p.toml", text).expect_err("wrong");
     assert_eq!(
@@ -248,9 +290,9 @@ conf/p.toml:7:1: [[http]] does not know the key `port`
   ^^^^
 hint: did you mean `ports`?
 
-conf/p.toml:8:2: this version can't enforce `terraform` yet
-  [terraform]
-   ^^^^^^^^^
+conf/p.toml:8:2: this version can't enforce `identity` yet
+  [identity]
+   ^^^^^^^^
 hint: remove the section"
     );
 }

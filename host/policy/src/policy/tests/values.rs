@@ -193,6 +193,76 @@ fn every_wrong_value_is_one_mistake_in_its_place() {
                 ),
             ],
         ),
+        (
+            "[terraform]",
+            &[
+                ("reason", &["‹1›", "‹\"\"›"]),
+                (
+                    "verbs",
+                    &["‹\"plan\"›", "‹[]›", "[\"plan\", ‹\"init\"›]", "[\"plan\", ‹\"plan\"›]"],
+                ),
+                ("tools", &["‹[]›", "[\"tofu\", ‹\"opentofu\"›]", "[‹1›]"]),
+                ("versions", &["‹\"~1.5\"›", "‹[]›", "[‹\"1.5\"›]", "[‹\"~> 1.5\"›]", "[‹\"x\"›]"]),
+                (
+                    "repositories",
+                    &[
+                        "‹\"*\"›",
+                        "‹[]›",
+                        "[\"*\", ‹\"*\"›]",
+                        "[‹\"github.com/acme\"›]",
+                        "[‹\"https://a.example\"›]",
+                    ],
+                ),
+                ("providers", &["‹[]›", "[‹\"hashicorp/*\"›]", "[‹\"*\"›]"]),
+                ("modules", &["‹[]›", "[‹\"./x\"›]", "[‹\"acme/vpc/aws\"›]"]),
+                ("environment", &["‹[]›", "[‹\"PATH\"›]", "[‹\"LD_*\"›]", "[‹\"A=B\"›]"]),
+                (
+                    "scripts",
+                    &["‹true›", "‹{}›", "{ network = ‹1› }", "{ network = true, ‹x› = 1 }"],
+                ),
+                ("reveal_code", &["‹1›", "‹\"true\"›"]),
+                ("release_locks", &["‹1›", "‹[]›"]),
+                ("require", &["‹[]›", "[‹\"selinux\"›]", "‹[\"no-network\"]›"]),
+            ],
+        ),
+        (
+            "[terraform.limits]",
+            &[
+                ("reason", &["‹1›", "‹\"\"›"]),
+                ("memory_mib", &["‹63›", "‹1048577›", "‹\"1\"›"]),
+                ("processes", &["‹15›", "‹1000001›"]),
+                ("cpu_time", &["‹0›", "‹\"0s\"›"]),
+                ("disk_mib", &["‹15›", "‹1048577›"]),
+                ("output_mib", &["‹0›", "‹16385›"]),
+                ("sources_time", &["‹\"2days\"›"]),
+                ("init_time", &["‹\"2days\"›"]),
+                ("workspace_time", &["‹\"2days\"›"]),
+                ("plan_time", &["‹\"8days\"›"]),
+                ("apply_time", &["‹\"8days\"›", "‹7200›"]),
+                ("script_time", &["‹\"2days\"›"]),
+            ],
+        ),
+        (
+            "[[terraform.git]]",
+            &[
+                ("reason", &["‹1›", "‹\"\"›"]),
+                (
+                    "hosts",
+                    &[
+                        "‹\"a.example\"›",
+                        "‹[]›",
+                        "[‹\"*\"›]",
+                        "[‹\"https://a.example\"›]",
+                        "[‹\"a.example:0\"›]",
+                        "[\"a.example\", ‹\"A.example:443\"›]",
+                    ],
+                ),
+                ("user", &["‹1›", "‹\"a:b\"›"]),
+                ("token_file", &["‹1›", "‹\"\"›"]),
+                ("client_certificate", &["‹1›", "‹{ key_file = \"k\" }›"]),
+                ("ca_file", &["‹1›"]),
+            ],
+        ),
     ];
     for (section, keys) in cases {
         for (key, values) in *keys {
@@ -223,6 +293,9 @@ fn every_missing_key_is_one_mistake_at_its_section() {
         ("[[secrets.reveal]]", &["reason", "keys"]),
         ("[[secrets.use]]", &["reason", "keys", "in", "hosts"]),
         ("[configuration]", &["reason", "values"]),
+        ("[terraform]", &["reason", "verbs", "repositories"]),
+        ("[terraform.limits]", &["reason"]),
+        ("[[terraform.git]]", &["reason", "hosts"]),
     ] {
         for key in keys {
             if (section, *key) == ("[files]", "work")
