@@ -1,9 +1,13 @@
 //! Names bytes by their SHA-256.
 
 use std::fmt;
+use std::io::{self, Read};
 use std::str::FromStr;
 
 const PREFIX: &str = "sha256:";
+
+/// Bytes that are read at a time: larger ones don't make it faster.
+const CHUNK: usize = 128 << 10;
 
 /// The SHA-256 of some bytes; components are known by it.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -13,16 +17,62 @@ impl Digest {
     /// The digest of `bytes`.
     #[must_use]
     pub fn of(bytes: &[u8]) -> Self {
-        let mut digest = [0; 32];
-        let hash = aws_lc_rs::digest::digest(&aws_lc_rs::digest::SHA256, bytes);
-        digest.copy_from_slice(hash.as_ref());
-        Self(digest)
+        let mut running = Running::default();
+        running.update(bytes);
+        running.end()
+    }
+
+    /// The digest of all that can be read; a file's, without having it in memory.
+    ///
+    /// # Errors
+    /// If it can't be read to its end.
+    pub fn of_stream(mut stream: impl Read) -> io::Result<Self> {
+        let mut running = Running::default();
+        let mut buffer = vec![0; CHUNK];
+        loop {
+            match stream.read(&mut buffer) {
+                Ok(0) => return Ok(running.end()),
+                Ok(count) => running.update(buffer.get(..count).unwrap_or_default()),
+                Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+                Err(error) => return Err(error),
+            }
+        }
     }
 
     /// Its 32 bytes.
     #[must_use]
     pub fn as_bytes(&self) -> &[u8; 32] {
         &self.0
+    }
+}
+
+/// A digest of bytes that come one after the other.
+pub struct Running(aws_lc_rs::digest::Context);
+
+impl Default for Running {
+    fn default() -> Self {
+        Self(aws_lc_rs::digest::Context::new(&aws_lc_rs::digest::SHA256))
+    }
+}
+
+impl Running {
+    /// Takes in the next ones.
+    pub fn update(&mut self, bytes: &[u8]) {
+        self.0.update(bytes);
+    }
+
+    /// The digest of all of them.
+    #[must_use]
+    pub fn end(self) -> Digest {
+        let mut digest = [0; 32];
+        digest.copy_from_slice(self.0.finish().as_ref());
+        Digest(digest)
+    }
+}
+
+impl fmt::Debug for Running {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Running").finish_non_exhaustive()
     }
 }
 
@@ -62,6 +112,13 @@ mod tests {
         let known = "sha256:e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855";
         assert_eq!(Digest::of(b"").to_string(), known);
         assert_eq!(known.parse(), Ok(Digest::of(b"")));
+    }
+
+    #[test]
+    fn a_stream_has_the_digest_of_its_bytes() {
+        let bytes = vec![7; 3 * CHUNK + 1];
+        assert_eq!(Digest::of_stream(bytes.as_slice()).unwrap(), Digest::of(&bytes));
+        assert_ne!(Digest::of_stream(&bytes[1..]).unwrap(), Digest::of(&bytes));
     }
 
     #[test]

@@ -1,5 +1,6 @@
 //! All that differs between operating systems, one file each; the rest of the code has no `cfg(unix)`.
 
+use std::path::PathBuf;
 use sysinfo::{MemoryRefreshKind, ProcessRefreshKind, ProcessesToUpdate, System};
 
 /// The kind of operating system, for defaults of paths.
@@ -22,10 +23,25 @@ mod system;
 mod system;
 
 pub use system::{
-    StopSignals, child_environment, create_new_private_directory, create_private_directory,
-    create_private_file, is_open_to_others, kill_group, limit_this_process, open_private_directory,
-    open_without_following, own_group, platform, set_mode, sync_directory,
+    StopSignals, child_environment, create_new_file_within, create_new_private_directory,
+    create_private_directory, create_private_file, free_bytes, give_to, is_executable,
+    is_open_to_others, is_same_file, kill_group, limit_this_process, link, open_file_in,
+    open_private_directory, open_without_following, own_group, platform, set_mode, sync_directory,
+    this_program,
 };
+
+#[cfg(unix)]
+#[path = "os/unix_child.rs"]
+mod child;
+
+#[cfg(unix)]
+pub use child::{Lifeline, limit_file_size, tie_to_us};
+#[cfg(windows)]
+pub use system::{Lifeline, limit_file_size, tie_to_us};
+
+pub mod processes;
+pub mod supervision;
+pub mod wall;
 
 #[cfg(windows)]
 #[path = "os/windows_job.rs"]
@@ -58,6 +74,19 @@ pub fn node_name() -> String {
     let name: String =
         name.to_string_lossy().chars().filter(char::is_ascii_graphic).take(64).collect();
     if name.is_empty() { "node".to_owned() } else { name }
+}
+
+/// Where a program is that is called by its name alone: the first on PATH that may be executed, as an absolute path.
+#[must_use]
+pub fn find_program(name: &str) -> Option<PathBuf> {
+    let path = std::env::var_os("PATH")?;
+    let file = format!("{name}{}", std::env::consts::EXE_SUFFIX);
+    // What is relative would change with the working directory, and with it what is executed.
+    let folders = std::env::split_paths(&path).filter(|folder| folder.is_absolute());
+    let mut files = folders.map(|folder| folder.join(&file));
+    files.find(|file| {
+        file.metadata().is_ok_and(|metadata| metadata.is_file() && is_executable(&metadata))
+    })
 }
 
 #[cfg(test)]

@@ -1,16 +1,16 @@
 //! Linux, macOS and the like.
 
 use super::Platform;
-use cap_primitives::fs::{self as beneath, DirOptions};
+use cap_primitives::fs::{self as beneath, DirOptions, FollowSymlinks};
 use rustix::fs::OFlags;
 use rustix::io::Errno;
 use rustix::process::{Pid, Resource, Rlimit, getrlimit, kill_process_group, setrlimit};
 use std::ffi::{OsStr, OsString};
-use std::fs::{DirBuilder, File, OpenOptions, Permissions};
+use std::fs::{DirBuilder, File, Metadata, OpenOptions, Permissions};
 use std::io;
 use std::os::unix::fs::{DirBuilderExt, MetadataExt, OpenOptionsExt, PermissionsExt};
 use std::os::unix::process::CommandExt as _;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::process::{Child, Command};
 use std::time::Duration;
 use tokio::signal::unix::{Signal, SignalKind, signal};
@@ -122,6 +122,25 @@ pub fn create_new_private_directory(parent: &File, name: &OsStr) -> io::Result<(
     beneath::create_dir(parent, name.as_ref(), &options)
 }
 
+/// Creates a file in an open directory that only we can read, and execute if `is_executable`; nothing of that name must exist, not
+/// even a symbolic link.
+///
+/// # Errors
+/// If it can't be created or exists.
+pub fn create_new_file_within(
+    parent: &File,
+    name: &OsStr,
+    is_executable: bool,
+) -> io::Result<File> {
+    let mut options = beneath::OpenOptions::new();
+    options.write(true).create_new(true);
+    cap_primitives::fs::OpenOptionsExt::mode(
+        &mut options,
+        if is_executable { 0o700 } else { 0o600 },
+    );
+    beneath::open(parent, name.as_ref(), &options)
+}
+
 /// Creates a file that only we can read; one of that name must not exist.
 ///
 /// # Errors
@@ -139,6 +158,24 @@ pub fn open_without_following(path: &Path) -> io::Result<File> {
     // SECURITY: sandbox::cache::a_link_in_the_place_of_an_entry_is_not_followed
     let flags = OFlags::NOFOLLOW | OFlags::NONBLOCK;
     let file = OpenOptions::new().read(true).custom_flags(flags.bits().cast_signed()).open(path)?;
+    if !file.metadata()?.is_file() {
+        return Err(io::Error::new(io::ErrorKind::InvalidInput, "not a file"));
+    }
+    Ok(file)
+}
+
+/// Opens a file in an open directory to read it. If something else of that name is in its place, such as a symbolic link or a pipe,
+/// that is an error and nothing is waited for.
+///
+/// # Errors
+/// If it can't be opened or is no file.
+pub fn open_file_in(directory: &File, name: &OsStr) -> io::Result<File> {
+    // SECURITY: terraform::providers::content::links_and_special_files_are_refused
+    let mut options = beneath::OpenOptions::new();
+    options.read(true)._cap_fs_ext_follow(FollowSymlinks::No);
+    let flags = OFlags::NONBLOCK.bits().cast_signed();
+    beneath::OpenOptionsExt::custom_flags(&mut options, flags);
+    let file = beneath::open(directory, name.as_ref(), &options)?;
     if !file.metadata()?.is_file() {
         return Err(io::Error::new(io::ErrorKind::InvalidInput, "not a file"));
     }
@@ -178,12 +215,62 @@ pub fn sync_directory(path: &Path) -> io::Result<()> {
     File::open(path)?.sync_all()
 }
 
+/// How many bytes are free for us where a directory is.
+///
+/// # Errors
+/// If there is none, or the system does not say.
+pub fn free_bytes(path: &Path) -> io::Result<u64> {
+    let system = rustix::fs::statvfs(path)?;
+    Ok(system.f_bavail.saturating_mul(system.f_frsize))
+}
+
+/// Makes a symbolic link to a directory or to a file. Nothing of that name must exist.
+///
+/// # Errors
+/// If the system refuses.
+pub fn link(target: &Path, link: &Path) -> io::Result<()> {
+    std::os::unix::fs::symlink(target, link)
+}
+
+/// Whether two open files are the same one. `false` also if the system can't tell.
+#[must_use]
+pub fn is_same_file(one: &File, other: &File) -> bool {
+    match (one.metadata(), other.metadata()) {
+        (Ok(one), Ok(other)) => (one.dev(), one.ino()) == (other.dev(), other.ino()),
+        _ => false,
+    }
+}
+
+/// Whether a file may be executed by its owner.
+#[must_use]
+pub fn is_executable(metadata: &Metadata) -> bool {
+    metadata.mode() & 0o100 != 0
+}
+
 /// Sets who may do what with a file, as in `0o600`.
 ///
 /// # Errors
 /// If the system refuses.
 pub fn set_mode(file: &File, mode: u32) -> io::Result<()> {
     file.set_permissions(Permissions::from_mode(mode))
+}
+
+/// The program of this process, for starting it again: also when its file was replaced meanwhile, where the system can do that.
+///
+/// # Errors
+/// If the system does not say where it is.
+pub fn this_program() -> io::Result<PathBuf> {
+    // In a new process this names the program that started it, whatever has become of the file's name.
+    let own = Path::new("/proc/self/exe");
+    if own.exists() { Ok(own.to_owned()) } else { std::env::current_exe() }
+}
+
+/// Gives a file to another user and group. Only root can.
+///
+/// # Errors
+/// If the system refuses.
+pub fn give_to(file: &File, (user, group): (u32, u32)) -> io::Result<()> {
+    std::os::unix::fs::fchown(file, Some(user), Some(group))
 }
 
 /// Where this process runs.

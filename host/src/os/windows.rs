@@ -3,10 +3,10 @@
 use super::Platform;
 use cap_primitives::fs::{self as beneath, DirOptions};
 use std::ffi::{OsStr, OsString};
-use std::fs::{File, OpenOptions};
+use std::fs::{File, Metadata, OpenOptions};
 use std::io;
 use std::os::windows::fs::OpenOptionsExt as _;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::process::{Child, Command};
 use std::time::Duration;
 use tokio::signal::windows::{
@@ -105,6 +105,35 @@ pub fn create_new_private_directory(parent: &File, name: &OsStr) -> io::Result<(
     beneath::create_dir(parent, name.as_ref(), &DirOptions::new())
 }
 
+/// Creates a file in an open directory; nothing of that name must exist. It inherits the directory's access list.
+///
+/// # Errors
+/// If it can't be created or exists.
+pub fn create_new_file_within(
+    parent: &File,
+    name: &OsStr,
+    _is_executable: bool,
+) -> io::Result<File> {
+    let mut options = beneath::OpenOptions::new();
+    options.write(true).create_new(true);
+    beneath::open(parent, name.as_ref(), &options)
+}
+
+/// What a program's life is tied to elsewhere.
+#[derive(Debug)]
+pub struct Lifeline {}
+
+/// Windows has no signal for that: a program that we leave behind ends by its own timeouts.
+///
+/// # Errors
+/// None.
+pub fn tie_to_us(_program: &mut Command) -> io::Result<Lifeline> {
+    Ok(Lifeline {})
+}
+
+/// Windows has no such limit.
+pub fn limit_file_size(_program: &mut Command, _bytes: u64) {}
+
 /// Creates a file; one of that name must not exist. It inherits its directory's access list.
 ///
 /// # Errors
@@ -123,6 +152,21 @@ pub fn open_without_following(path: &Path) -> io::Result<File> {
         .access_mode(GENERIC_READ | FILE_WRITE_ATTRIBUTES)
         .custom_flags(FILE_FLAG_OPEN_REPARSE_POINT)
         .open(path)?;
+    if !file.metadata()?.is_file() {
+        return Err(io::Error::new(io::ErrorKind::InvalidInput, "not a file"));
+    }
+    Ok(file)
+}
+
+/// Opens a file in an open directory to read it. If something else of that name is in its place, such as a symbolic link, that is an
+/// error.
+///
+/// # Errors
+/// If it can't be opened or is no file.
+pub fn open_file_in(directory: &File, name: &OsStr) -> io::Result<File> {
+    let mut options = beneath::OpenOptions::new();
+    options.read(true)._cap_fs_ext_follow(beneath::FollowSymlinks::No);
+    let file = beneath::open(directory, name.as_ref(), &options)?;
     if !file.metadata()?.is_file() {
         return Err(io::Error::new(io::ErrorKind::InvalidInput, "not a file"));
     }
@@ -152,12 +196,61 @@ pub fn sync_directory(_path: &Path) -> io::Result<()> {
     Ok(())
 }
 
+/// Not asked for: nothing that needs it runs on Windows yet.
+///
+/// # Errors
+/// Always.
+pub fn free_bytes(_path: &Path) -> io::Result<u64> {
+    Err(io::ErrorKind::Unsupported.into())
+}
+
+/// Makes a symbolic link to a directory, or a hard link to a file. Links to directories take a right that only some accounts have.
+///
+/// # Errors
+/// If the system refuses.
+pub fn link(target: &Path, link: &Path) -> io::Result<()> {
+    let whole = link.parent().map_or_else(|| target.to_owned(), |parent| parent.join(target));
+    if whole.is_dir() {
+        std::os::windows::fs::symlink_dir(target, link)
+    } else {
+        std::fs::hard_link(whole, link)
+    }
+}
+
+/// Whether two open files are the same one: can't be told.
+#[must_use]
+pub fn is_same_file(_one: &File, _other: &File) -> bool {
+    false
+}
+
+/// Whether a file may be executed: Windows goes by names.
+#[must_use]
+pub fn is_executable(_metadata: &Metadata) -> bool {
+    true
+}
+
 /// Windows has no modes: the file keeps the access list that it inherits from its directory.
 ///
 /// # Errors
 /// None.
 pub fn set_mode(_file: &File, _mode: u32) -> io::Result<()> {
     Ok(())
+}
+
+/// The program of this process, for starting it again.
+///
+/// # Errors
+/// If the system does not say where it is.
+pub fn this_program() -> io::Result<PathBuf> {
+    std::env::current_exe()
+}
+
+/// Gives a file to another user and group: there are none of this kind.
+///
+/// # Errors
+/// Always.
+pub fn give_to(_file: &File, _user: (u32, u32)) -> io::Result<()> {
+    Err(io::ErrorKind::Unsupported.into())
 }
 
 /// Where this process runs.
