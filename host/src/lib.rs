@@ -10,8 +10,8 @@
 //! | layer | modules | may not import |
 //! |---|---|---|
 //! | L0 vocabulary | `digest`, `excerpt`, `outcome`, `run` → `redact` → `timeline` | `tokio`, `tokio_util`, `tracing` |
-//! | L1 mechanisms | `audit`, `backoff`, `shutdown`, `slots`, `telemetry` → `os` → `process` | `run`, `timeline`, `outcome` except `outcome::AbortReason` |
-//! | L2 outside | `keygen`, `meshstack`, `rundir`, `unseal` → `journal` | `wasmtime`, `wasmtime_wasi` |
+//! | L1 mechanisms | `audit`, `backoff`, `shutdown`, `slots`, `telemetry` → `os` → `confine` → `process` → `shim` | `run`, `timeline`, `outcome` except `outcome::AbortReason` |
+//! | L2 outside | `git`, `keygen`, `meshstack`, `rundir`, `unseal` → `journal`, `terraform` | `wasmtime`, `wasmtime_wasi` |
 //! | L3 walls | `sandbox` ⇄ `capability` | `keygen`, `meshstack`, `journal`, `unseal` |
 //! | L4 way of a run | `poll` → `admit` → `share` → `prepare` → `execute` | `config`, `daemon` |
 //! | L4 sink | `report` | `config`, `daemon` |
@@ -24,11 +24,12 @@
 //! | `capability`, `sandbox` | `wasmtime_wasi_http` |
 //! | `capability::http`, `meshstack` | `hyper::client`, `hyper_util::client` |
 //! | `capability::http`, `meshstack::tests` | `tokio_rustls`, `rustls_platform_verifier` |
-//! | `meshstack` | `reqwest` |
+//! | `meshstack`, `terraform::store` | `reqwest` |
+//! | `terraform` | `pgp`, `zip` |
 //! | `os`, `sandbox::native_code` | `unsafe` |
 //! | `os` | `libc`, `rustix`, `sysinfo`, `windows_service`, `windows_sys` |
 //! | `os`, `cli::daemon` (tests aside) | `cfg(unix)`, `cfg(windows)`, `cfg(target_os)` |
-//! | `os`, `process` | `process::Command` |
+//! | `confine`, `os`, `process` | `process::Command` |
 //! | `process` | `tokio::process` |
 //!
 //! What the rows are for:
@@ -38,16 +39,19 @@
 //!   `redact` is here because no text gets into a timeline past it.
 //! * **L1** knows no runs; `audit` is told about them in texts, `shutdown` hands out the reason of an abort, and to `slots` a run is
 //!   a number, a name to share by and bytes: both `poll`, which takes a slot, and `share`, which makes a place of it, stand on it.
-//!   `process` is the only one that starts programs, so that each is supervised; `sandbox` has components compiled by it.
+//!   `confine` knows what a program may touch and what this machine can enforce of it; it prepares a command that somebody else
+//!   starts. `process` is the only one that starts programs, so that each is supervised; `sandbox` has components compiled by it.
+//!   `shim` is what supervises those that must outlive the daemon: a process of its own, and the daemon's side of it.
 //! * **L2** ends where a document, a secret or a journal is readable. `journal` keeps the bodies that `meshstack` still has to be
 //!   sent, `keygen` makes what `unseal` opens, and `rundir` makes and removes the directories that components may use.
+//!   `terraform::store` has an HTTP client of its own: it follows redirects and has no credentials of ours.
 //! * **L3** can't reach our credentials, the private key or the journal, so that a component can't either. The two modules are one
 //!   wall: `capability` has an interface per file, `sandbox` the state that they work on. `sandbox::native_code` may be `unsafe`
 //!   in one place: whoever loads native code vouches for it, and that file holds all that it takes to.
 //! * **L4** is a run's way; a stage sees those before it. `report` and the stages don't know each other: `daemon` joins them.
 //! * **L5**: `embedded` is up here because only `daemon` chooses components. The one flag in `cli::daemon` for Windows starts
 //!   the program as a service.
-//! * **Not there yet**: `terraform`, `git` and `registry` in L2, each with what needs it first.
+//! * **Not there yet**: `registry` in L2, with what needs it first.
 
 pub mod admin;
 pub mod admit;
@@ -56,6 +60,7 @@ pub mod backoff;
 pub mod capability;
 pub mod cli;
 pub mod config;
+pub mod confine;
 pub mod daemon;
 pub mod digest;
 pub mod embedded;

@@ -1,17 +1,31 @@
-//! Starts a program and supervises it to its end: [`Program::run`]. The only place that starts processes.
+//! Starts a program and supervises it to its end: [`Program::run`]. The only place that starts processes, with [`Detached`] and
+//! [`Supervised`] for those that must outlive the daemon.
 //!
-//! The program gets the arguments that it is given, its input, and nothing else: no environment. Its output is bounded, and so is
-//! its time; it is killed when either is over. Blocks, with three threads for the streams while the program runs, so that
-//! neither side can wait for the other one.
+//! The program gets the arguments that it is given, its input, its [`Surroundings`], and nothing else: no environment of ours. Its
+//! output is bounded, and so is its time; it is killed when either is over, when its [`Leash`] is cut, and on Linux when we die.
+//! Blocks, with up to three threads for the streams while the program runs, so that neither side can wait for the other one.
+
+mod surroundings;
+#[cfg(test)]
+#[cfg(unix)]
+mod tests;
+
+pub use surroundings::{Leash, Surroundings};
+
+mod detached;
+mod supervised;
+
+pub use detached::Detached;
+pub use supervised::{Running, Supervised};
 
 use crate::excerpt::Excerpt;
 use crate::os;
 use std::ffi::OsString;
 use std::io::{self, Read, Write as _};
 use std::path::{Path, PathBuf};
-use std::process::{Child, ExitStatus, Stdio};
-use std::sync::mpsc::{RecvTimeoutError, Sender, channel};
-use std::thread::{self, Scope};
+use std::process::{Child, ChildStdin, ChildStdout, ExitStatus, Stdio};
+use std::sync::mpsc::{Receiver, RecvTimeoutError, Sender, channel};
+use std::thread::{self, Scope, ScopedJoinHandle};
 use std::time::{Duration, Instant};
 
 /// Bytes of the error stream that are kept: the beginning and the end.
@@ -58,6 +72,12 @@ pub enum ProcessError {
         #[source]
         source: io::Error,
     },
+    /// Its leash was cut, and it was killed.
+    #[error("`{}` was stopped", path.display())]
+    Stopped {
+        /// The program.
+        path: PathBuf,
+    },
     /// Its streams or its end can't be followed.
     #[error("failed to follow `{}`", path.display())]
     Streams {
@@ -93,6 +113,8 @@ fn with_colon(text: &str) -> String {
 /// Killed when dropped, whatever way that comes about, with what it has started.
 struct Killed {
     child: Child,
+    /// Dropped after the child has been waited for.
+    _lifeline: os::Lifeline,
     /// Its number may be that of another one by now.
     is_gone: bool,
 }
@@ -118,11 +140,19 @@ impl Drop for Killed {
     }
 }
 
-/// What the threads of the streams tell.
+/// What the threads of the streams, and whoever cuts the leash, tell.
 enum Told {
+    Cut,
+    /// Nobody wants the output any more, or all that there was has been read.
+    GivenUp,
+    OutputEnded,
     Stderr(String),
-    Stdout(io::Result<Vec<u8>>),
-    TooMuchOutput,
+}
+
+/// Why an output was not read to its end.
+enum Unread {
+    Failed(io::Error),
+    TooMuch,
 }
 
 impl Program<'_> {
@@ -131,95 +161,168 @@ impl Program<'_> {
     /// # Errors
     /// [`ProcessError`] if it does not end with the exit code 0 in time.
     pub fn run(&self) -> Result<Vec<u8>, ProcessError> {
-        let child = self.spawn().map_err(|source| self.not_started(source))?;
-        let mut child = Killed { child, is_gone: false };
-        thread::scope(|scope| {
-            let ended = self.follow(scope, &mut child);
-            // The threads of the streams end when the program has, and the scope waits for them.
-            drop(child);
-            ended
+        self.run_in(&Surroundings::default())
+    }
+
+    /// As [`Program::run`], with these surroundings.
+    ///
+    /// # Errors
+    /// [`ProcessError`] if it does not end with the exit code 0 in time.
+    pub fn run_in(&self, surroundings: &Surroundings<'_>) -> Result<Vec<u8>, ProcessError> {
+        let output = self.supervise(surroundings, true, |_, stdout| read(stdout, self.stdout_max));
+        output?.map_err(|unread| match unread {
+            Unread::Failed(source) => self.lost(source),
+            Unread::TooMuch => {
+                ProcessError::TooMuchOutput { path: self.path.to_owned(), allowed: self.stdout_max }
+            }
         })
     }
 
+    /// Runs it to its end while `talk`, on a thread of its own, writes its input and reads its output: `stdin` and `stdout_max`
+    /// don't count. An error of `talk` kills the program and is the inner result. If the program is killed or dies, `talk` finds
+    /// its output at an end; it should return no error then, so that the program's own end is told.
+    ///
+    /// # Errors
+    /// [`ProcessError`] if it does not end with the exit code 0 in time, unless `talk` returned an error.
+    pub fn converse<T: Send, E: Send>(
+        &self,
+        surroundings: &Surroundings<'_>,
+        talk: impl FnOnce(ChildStdin, ChildStdout) -> Result<T, E> + Send,
+    ) -> Result<Result<T, E>, ProcessError> {
+        let talk = |stdin: Option<ChildStdin>, stdout| match stdin {
+            Some(stdin) => talk(stdin, stdout).map_err(Ok),
+            None => Err(Err(io::ErrorKind::BrokenPipe.into())),
+        };
+        match self.supervise(surroundings, false, talk)? {
+            Ok(value) => Ok(Ok(value)),
+            Err(Ok(error)) => Ok(Err(error)),
+            Err(Err(source)) => Err(self.lost(source)),
+        }
+    }
+
+    fn supervise<T: Send, E: Send>(
+        &self,
+        surroundings: &Surroundings<'_>,
+        is_fed: bool,
+        talk: impl FnOnce(Option<ChildStdin>, ChildStdout) -> Result<T, E> + Send,
+    ) -> Result<Result<T, E>, ProcessError> {
+        let started = Instant::now();
+        let mut child = self.spawn(surroundings).map_err(|source| self.not_started(source))?;
+        let (sender, told) = channel();
+        let leash = surroundings.leash.map(|leash| {
+            let sender = sender.clone();
+            // Nobody listens any more when the program has ended.
+            leash.listen(move || drop(sender.send(Told::Cut)))
+        });
+        let ended = thread::scope(|scope| {
+            let talking = self
+                .attend(scope, &mut child.child, is_fed, talk, &sender)
+                .map_err(|source| self.lost(source))?;
+            let followed = self.follow(&mut child, started, &told);
+            // The threads of the streams end when the program has, and the scope waits for them.
+            drop(child);
+            // SECURITY: process::an_error_of_the_talk_kills_the_program
+            match (talking.join(), followed) {
+                (Ok(result), Ok(())) => Ok(result),
+                (_, Err(error)) => Err(error),
+                (Err(_), Ok(())) => Err(self.lost(io::Error::other("a thread panicked"))),
+            }
+        });
+        drop(leash);
+        ended
+    }
+
     #[expect(clippy::disallowed_methods, reason = "this is the place that starts processes")]
-    fn spawn(&self) -> io::Result<Child> {
+    fn spawn(&self, surroundings: &Surroundings<'_>) -> io::Result<Killed> {
         let mut program = std::process::Command::new(self.path);
         program
             .args(&self.arguments)
             // SECURITY: process::the_environment_is_empty
             .env_clear()
             .envs(os::child_environment())
+            .envs(surroundings.environment.iter().map(|(name, value)| (name, value)))
             .stdin(Stdio::piped())
             .stdout(Stdio::piped())
             .stderr(Stdio::piped());
+        if let Some(directory) = surroundings.directory {
+            program.current_dir(directory);
+        }
         os::own_group(&mut program);
-        program.spawn()
+        let lifeline = os::tie_to_us(&mut program)?;
+        if let Some(bytes) = surroundings.file_max {
+            os::limit_file_size(&mut program, bytes);
+        }
+        Ok(Killed { child: program.spawn()?, _lifeline: lifeline, is_gone: false })
     }
 
-    fn follow<'scope, 'env: 'scope>(
-        &'env self,
-        scope: &'scope Scope<'scope, 'env>,
+    /// To its end, or to where it is to be killed.
+    fn follow(
+        &self,
         child: &mut Killed,
-    ) -> Result<Vec<u8>, ProcessError> {
-        let started = Instant::now();
+        started: Instant,
+        told: &Receiver<Told>,
+    ) -> Result<(), ProcessError> {
         let left = || self.timeout.saturating_sub(started.elapsed());
-        let (sender, told) = channel();
-        self.attend(scope, &mut child.child, &sender).map_err(|source| self.lost(source))?;
-        drop(sender);
-        let (mut output, mut stderr) = (Vec::new(), String::new());
+        let (mut stderr, mut has_output_ended) = (None, false);
         loop {
             match told.recv_timeout(left()) {
-                Ok(Told::Stderr(text)) => stderr = text,
-                Ok(Told::Stdout(result)) => output = result.map_err(|source| self.lost(source))?,
-                Ok(Told::TooMuchOutput) => {
-                    let (path, allowed) = (self.path.to_owned(), self.stdout_max);
-                    return Err(ProcessError::TooMuchOutput { path, allowed });
-                }
+                Ok(Told::Cut) => return Err(self.stopped()),
+                Ok(Told::GivenUp) => return Ok(()),
+                Ok(Told::OutputEnded) => has_output_ended = true,
+                Ok(Told::Stderr(text)) => stderr = Some(text),
                 Err(RecvTimeoutError::Timeout) => return Err(self.timed_out()),
                 Err(RecvTimeoutError::Disconnected) => break,
+            }
+            if has_output_ended && stderr.is_some() {
+                break;
             }
         }
         let status = loop {
             match child.try_wait().map_err(|source| self.lost(source))? {
                 Some(status) => break status,
                 None if left().is_zero() => return Err(self.timed_out()),
+                None if matches!(told.try_recv(), Ok(Told::Cut)) => return Err(self.stopped()),
                 None => pause(),
             }
         };
         if status.success() {
-            return Ok(output);
+            return Ok(());
         }
-        Err(ProcessError::Ended { path: self.path.to_owned(), status, stderr })
+        let (path, stderr) = (self.path.to_owned(), stderr.unwrap_or_default());
+        Err(ProcessError::Ended { path, status, stderr })
     }
 
     /// A thread for each stream: a program that waits for one of them to be emptied must not keep us from the others.
-    fn attend<'scope, 'env: 'scope>(
+    fn attend<'scope, 'env: 'scope, T: Send + 'scope, E: Send + 'scope>(
         &'env self,
         scope: &'scope Scope<'scope, 'env>,
         child: &mut Child,
+        is_fed: bool,
+        talk: impl FnOnce(Option<ChildStdin>, ChildStdout) -> Result<T, E> + Send + 'scope,
         sender: &Sender<Told>,
-    ) -> io::Result<()> {
+    ) -> io::Result<ScopedJoinHandle<'scope, Result<T, E>>> {
         let named = |name: &str| thread::Builder::new().name(format!("child-{name}"));
-        if let Some(mut stdin) = child.stdin.take() {
+        let missing = || io::Error::from(io::ErrorKind::BrokenPipe);
+        let mut stdin = Some(child.stdin.take().ok_or_else(missing)?);
+        let (stdout, stderr) = (child.stdout.take(), child.stderr.take());
+        let (stdout, stderr) = (stdout.ok_or_else(missing)?, stderr.ok_or_else(missing)?);
+        if let Some(mut stdin) = stdin.take_if(|_| is_fed) {
             named("stdin").spawn_scoped(scope, move || {
                 // A program that reads no further says why by its end.
                 let _ = self.stdin.iter().try_for_each(|part| stdin.write_all(part));
             })?;
         }
-        if let Some(stdout) = child.stdout.take() {
-            let sender = sender.clone();
-            named("stdout").spawn_scoped(scope, move || {
-                // Nobody listens any more when the program has been given up.
-                let _ = sender.send(read(stdout, self.stdout_max));
-            })?;
-        }
-        if let Some(stderr) = child.stderr.take() {
-            let sender = sender.clone();
-            named("stderr").spawn_scoped(scope, move || {
-                let _ = sender.send(Told::Stderr(excerpt(stderr)));
-            })?;
-        }
-        Ok(())
+        let tell = sender.clone();
+        named("stderr").spawn_scoped(scope, move || {
+            // Nobody listens any more when the program has been given up.
+            let _ = tell.send(Told::Stderr(excerpt(stderr)));
+        })?;
+        let tell = sender.clone();
+        named("stdout").spawn_scoped(scope, move || {
+            let result = talk(stdin, stdout);
+            let _ = tell.send(if result.is_ok() { Told::OutputEnded } else { Told::GivenUp });
+            result
+        })
     }
 
     fn not_started(&self, source: io::Error) -> ProcessError {
@@ -228,6 +331,10 @@ impl Program<'_> {
 
     fn lost(&self, source: io::Error) -> ProcessError {
         ProcessError::Streams { path: self.path.to_owned(), source }
+    }
+
+    fn stopped(&self) -> ProcessError {
+        ProcessError::Stopped { path: self.path.to_owned() }
     }
 
     fn timed_out(&self) -> ProcessError {
@@ -240,13 +347,14 @@ fn pause() {
     thread::sleep(END_POLL);
 }
 
-fn read(stdout: impl Read, max: usize) -> Told {
+fn read(stdout: impl Read, max: usize) -> Result<Vec<u8>, Unread> {
     let mut output = Vec::new();
     let limit = u64::try_from(max).unwrap_or(u64::MAX).saturating_add(1);
     // SECURITY: process::too_much_output_is_an_error
     match stdout.take(limit).read_to_end(&mut output) {
-        Ok(_) if output.len() > max => Told::TooMuchOutput,
-        result => Told::Stdout(result.map(|_| output)),
+        Ok(_) if output.len() > max => Err(Unread::TooMuch),
+        Ok(_) => Ok(output),
+        Err(error) => Err(Unread::Failed(error)),
     }
 }
 
@@ -258,88 +366,4 @@ fn excerpt(mut stderr: impl Read) -> String {
         kept.push(&String::from_utf8_lossy(buffer.get(..count).unwrap_or_default()));
     }
     kept.render()
-}
-
-#[cfg(test)]
-#[cfg(unix)]
-mod tests {
-    use super::*;
-
-    const MINUTE: Duration = Duration::from_secs(60);
-
-    fn shell(
-        script: &str,
-        stdin: &[&[u8]],
-        stdout_max: usize,
-        timeout: Duration,
-    ) -> Result<Vec<u8>, ProcessError> {
-        let arguments = ["-c", script].map(OsString::from).to_vec();
-        Program { path: Path::new("/bin/sh"), arguments, stdin, stdout_max, timeout }.run()
-    }
-
-    #[test]
-    fn input_goes_in_and_output_comes_out_however_long_both_are() {
-        let part = vec![b'x'; 1 << 20];
-        let output = shell("cat", &[&part, b"end"], 2 << 20, MINUTE).unwrap();
-        assert_eq!(output.len(), part.len() + 3);
-        assert!(output.ends_with(b"xend"));
-    }
-
-    #[test]
-    fn the_environment_is_empty() {
-        let path = Path::new("/usr/bin/env");
-        let program = |path| Program {
-            path,
-            arguments: Vec::new(),
-            stdin: &[],
-            stdout_max: 1 << 20,
-            timeout: MINUTE,
-        };
-        assert_eq!(program(path).run().unwrap(), b"");
-        let error = program(Path::new("/nowhere")).run().unwrap_err();
-        assert_eq!(error.to_string(), "failed to start `/nowhere`");
-    }
-
-    #[test]
-    fn an_unread_input_and_a_flood_of_errors_stop_nothing() {
-        let part = vec![b'x'; 1 << 20];
-        let script =
-            "i=0; while [ $i -lt 9999 ]; do echo 0123456789abcdef >&2; i=$((i+1)); done; exit 3";
-        let Err(ProcessError::Ended { status, stderr, .. }) = shell(script, &[&part], 1, MINUTE)
-        else {
-            panic!("it did not end with an error");
-        };
-        assert_eq!(status.code(), Some(3));
-        assert!(stderr.len() < 2 * STDERR_KEPT && stderr.contains("bytes dropped"), "{stderr}");
-    }
-
-    #[test]
-    fn the_error_of_the_program_is_told_without_control_characters() {
-        let error = shell("printf 'no \\033[31mway\\n' >&2; exit 3", &[], 1, MINUTE).unwrap_err();
-        assert_eq!(error.to_string(), "`/bin/sh` ended with exit status: 3: no [31mway");
-    }
-
-    #[test]
-    fn too_much_output_is_an_error() {
-        let error = shell("while :; do echo y; done", &[], 100, MINUTE).unwrap_err();
-        assert_eq!(error.to_string(), "`/bin/sh` wrote more than 100 bytes and was stopped");
-        assert_eq!(shell("printf 12345", &[], 5, MINUTE).unwrap(), b"12345");
-    }
-
-    #[test]
-    fn one_that_takes_too_long_is_killed_even_if_it_closes_its_streams() {
-        for script in ["while :; do :; done", "exec <&- >&- 2>&-; while :; do :; done"] {
-            let error = shell(script, &[], 1, Duration::from_millis(100)).unwrap_err();
-            assert_eq!(error.to_string(), "`/bin/sh` took longer than 100ms and was stopped");
-        }
-    }
-    #[test]
-    fn what_the_program_has_started_is_killed_with_it() {
-        for script in ["sleep 1000 & exec sleep 1000", "sleep 1000 & exit 0"] {
-            let started = Instant::now();
-            let error = shell(script, &[], 1, Duration::from_millis(100)).unwrap_err();
-            assert_eq!(error.to_string(), "`/bin/sh` took longer than 100ms and was stopped");
-            assert!(started.elapsed() < Duration::from_secs(900), "it was waited for");
-        }
-    }
 }
