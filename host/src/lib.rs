@@ -80,6 +80,7 @@ pub mod run;
 pub mod rundir;
 pub mod sandbox;
 pub mod share;
+pub mod shim;
 pub mod shutdown;
 pub mod slots;
 pub mod telemetry;

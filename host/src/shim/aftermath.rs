@@ -1,0 +1,142 @@
+//! What the daemon does about an operation whose shim is dead: [`aftermath`].
+//!
+//! The program is interrupted, once, unless its shim has done that. It is left as much time as the ladder has, because it may be saving
+//! its state; then everything is swept, and the end is written where the shim would have written it.
+
+use super::progress::Progress;
+use super::records::{Records, Status, Stopped};
+use super::stopping::{Act, Stopping};
+use super::tree::Tree;
+use super::{End, Exit, Ladder, ShimError, Stop, StopReason};
+use crate::os::processes::{self, Identity};
+use crate::os::supervision;
+use crate::telemetry::chain;
+use std::fs::File;
+use std::io;
+use std::path::Path;
+use std::sync::Arc;
+use std::time::{Duration, Instant, SystemTime};
+use tokio::task::spawn_blocking;
+
+/// How often a program is looked at that is not our child.
+const POLL: Duration = Duration::from_millis(50);
+
+/// Whether the shim is.
+pub(super) fn is_alive(status: &Status) -> bool {
+    status.boot == processes::boot() && processes::is_running(status.shim)
+}
+
+/// See [`self`]. If it is dropped and called again, the ladder begins again, too.
+pub(super) async fn aftermath(records: &Records) -> Result<End, ShimError> {
+    let path = records.directory();
+    let Some(status) = records.status()? else {
+        return Err(ShimError::io("find a status in", path)(io::ErrorKind::NotFound.into()));
+    };
+    let (started, ladder) = (status.started, status.ladder);
+    let mut swept = 0;
+    // SECURITY: walls::after_a_restart_of_the_machine_nothing_is_killed
+    if status.boot == processes::boot() {
+        let tree = Arc::new(Tree::left_by(status));
+        let found = blocking(path, &tree, Tree::program).await?;
+        if let Some(program) = found {
+            outlast(records, ladder, program).await;
+        }
+        swept = blocking(path, &tree, |tree| {
+            let swept = tree.sweep(None);
+            if let Some(group) = tree.group() {
+                // Left behind, it is empty and costs nothing.
+                let _ = group.remove();
+            }
+            swept
+        })
+        .await?;
+    }
+    let ended = SystemTime::now();
+    let stop = stopped(records).map(|stopped| Stop {
+        reason: stopped.reason,
+        interrupts: stopped.interrupts,
+        killed: stopped.killed,
+        took: ended.duration_since(stopped.at).unwrap_or_default(),
+    });
+    let end = End { exit: Exit::Unseen, stop, swept, started, ended, memory_peak: None };
+    let (owned, written) = (records.clone(), end.clone());
+    let wrote = spawn_blocking(move || owned.write_end(&written)).await;
+    let wrote =
+        wrote.map_err(|error| ShimError::io("write the end in", path)(io::Error::other(error)));
+    if let Err(error) = wrote.and_then(|wrote| wrote) {
+        // On a full disk it is known all the same; the next who asks finds out again.
+        tracing::warn!(error = %chain(&error), "failed to keep how an operation ended");
+    }
+    Ok(end)
+}
+
+async fn blocking<T: Send + 'static>(
+    path: &Path,
+    tree: &Arc<Tree>,
+    work: impl FnOnce(&Tree) -> T + Send + 'static,
+) -> Result<T, ShimError> {
+    let tree = Arc::clone(tree);
+    let done = spawn_blocking(move || work(&tree)).await;
+    done.map_err(|error| ShimError::io("sweep what is left of", path)(io::Error::other(error)))
+}
+
+/// Records that can't be read any more are those of a program that wrote into them.
+fn stopped(records: &Records) -> Option<Stopped> {
+    records.stop().ok().flatten()
+}
+
+/// Waits for the program's end, by its ladder.
+async fn outlast(records: &Records, ladder: Ladder, program: Identity) {
+    let since = Instant::now();
+    let requested = records.requested().ok().flatten();
+    let reason = requested.map_or(StopReason::Orphaned, |requested| requested.reason);
+    let fresh = Stopped { reason, interrupts: 0, killed: false, at: SystemTime::now() };
+    let mut stopped = stopped(records).unwrap_or(fresh);
+    let is_first = stopped.interrupts == 0;
+    // SECURITY: walls::a_killed_shim_interrupts_its_program
+    // SECURITY: e2e::terraform::kills::a_killed_shim_loses_no_state
+    if is_first {
+        stopped.interrupts = 1;
+        keep(records, &stopped);
+        if !supervision::INTERRUPTS_ORPHANS {
+            processes::interrupt(program);
+        }
+    }
+    let mut stopping = Stopping::new(ladder);
+    stopping.ask(stopped.reason, Duration::ZERO);
+    let mut streams = [super::stdout, super::stderr].map(|path| {
+        let file = File::open(path(records.directory())).ok()?;
+        let end = file.metadata().ok()?.len();
+        Some((file, Progress::after(end)))
+    });
+    while processes::is_running(program) {
+        tokio::time::sleep(POLL).await;
+        let mut has_progressed = false;
+        for (file, progress) in streams.iter_mut().flatten() {
+            has_progressed |= progress.look(file).unwrap_or_default();
+        }
+        if has_progressed {
+            stopping.progressed(since.elapsed());
+        }
+        match stopping.tick(since.elapsed()) {
+            Some(Act::Interrupt(_)) if stopped.interrupts < 2 => {
+                stopped.interrupts = 2;
+                keep(records, &stopped);
+                processes::interrupt(program);
+            }
+            Some(Act::Kill) => {
+                stopped.killed = true;
+                keep(records, &stopped);
+                processes::kill(program);
+            }
+            _ => {}
+        }
+    }
+}
+
+fn keep(records: &Records, stopped: &Stopped) {
+    if let Err(error) = records.write_stop(stopped) {
+        // What is to be done is done all the same.
+        tracing::warn!(error = %chain(&error), "failed to keep how an operation was stopped");
+    }
+}
