@@ -66,6 +66,7 @@ pub mod digest;
 pub mod embedded;
 pub mod excerpt;
 pub mod execute;
+pub mod git;
 pub mod journal;
 pub mod keygen;
 pub mod meshstack;
