@@ -85,5 +85,6 @@ pub mod shim;
 pub mod shutdown;
 pub mod slots;
 pub mod telemetry;
+pub mod terraform;
 pub mod timeline;
 pub mod unseal;

@@ -1,0 +1,168 @@
+//! Who fills the mirror, and who waits: [`Turns`].
+
+use std::collections::{HashMap, HashSet};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use tokio::sync::{Mutex as Gate, OwnedMutexGuard};
+
+/// Keys of which it is remembered that the mirror has been filled for them. Forgetting one costs waiting once more.
+const FILLED_MAX: usize = 4096;
+
+/// See [`super::Mirror::turn`].
+#[derive(Clone, Debug, Default)]
+pub(super) struct Turns(Arc<Mutex<State>>);
+
+#[derive(Debug, Default)]
+struct State {
+    filled: HashSet<String>,
+    gates: HashMap<String, Arc<Gate<()>>>,
+    /// Of all keys.
+    under_way: usize,
+}
+
+/// A turn at `init`, until it is dropped. See [`super::Mirror::turn`].
+#[derive(Debug)]
+#[must_use = "others begin as soon as it is dropped"]
+pub struct Turn {
+    turns: Turns,
+    key: String,
+    /// Of the one who fills the mirror.
+    gate: Option<OwnedMutexGuard<()>>,
+}
+
+impl Turn {
+    /// Whether this one fills the mirror, and others wait for it.
+    #[must_use]
+    pub fn is_first(&self) -> bool {
+        self.gate.is_some()
+    }
+
+    /// To be called after a successful `import`: those who wait begin, all at once, and nobody waits again for this key. If it's
+    /// dropped without, the next one takes over and the rest go on waiting.
+    pub fn filled(self) {
+        let mut state = self.turns.state();
+        if state.filled.len() >= FILLED_MAX {
+            state.filled.clear();
+        }
+        state.filled.insert(self.key.clone());
+    }
+}
+
+impl Drop for Turn {
+    fn drop(&mut self) {
+        self.gate = None;
+        let mut state = self.turns.state();
+        state.under_way = state.under_way.saturating_sub(1);
+        state.tidy(&self.key);
+    }
+}
+
+/// Somebody who waits; may be dropped while waiting.
+struct Waiting<'a> {
+    turns: &'a Turns,
+    key: &'a str,
+}
+
+impl Drop for Waiting<'_> {
+    fn drop(&mut self) {
+        self.turns.state().tidy(self.key);
+    }
+}
+
+impl State {
+    /// Forgets the gate of a key that nobody waits at.
+    fn tidy(&mut self, key: &str) {
+        if self.gates.get(key).is_some_and(|gate| Arc::strong_count(gate) == 1) {
+            self.gates.remove(key);
+        }
+    }
+}
+
+impl Turns {
+    fn state(&self) -> MutexGuard<'_, State> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    pub(super) async fn turn(&self, key: &str) -> Turn {
+        let waiting = Waiting { turns: self, key };
+        let gate = {
+            let mut state = self.state();
+            let is_filled = state.filled.contains(key);
+            (!is_filled).then(|| Arc::clone(state.gates.entry(key.to_owned()).or_default()))
+        };
+        let gate = match gate {
+            None => None,
+            Some(gate) => Some(gate.lock_owned().await),
+        };
+        drop(waiting);
+        let mut state = self.state();
+        // Whoever was first may have filled it meanwhile.
+        let gate = gate.filter(|_| !state.filled.contains(key));
+        state.under_way = state.under_way.saturating_add(1);
+        drop(state);
+        Turn { turns: self.clone(), key: key.to_owned(), gate }
+    }
+
+    /// How many have a turn right now.
+    pub(super) fn under_way(&self) -> usize {
+        self.state().under_way
+    }
+
+    /// Something was removed from the mirror: whoever comes now may have to fill it again.
+    pub(super) fn forget(&self) {
+        self.state().filled.clear();
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::pin::{Pin, pin};
+    use std::task::{Context, Poll, Waker};
+
+    fn poll(future: Pin<&mut impl Future<Output = Turn>>) -> Option<Turn> {
+        match future.poll(&mut Context::from_waker(Waker::noop())) {
+            Poll::Ready(turn) => Some(turn),
+            Poll::Pending => None,
+        }
+    }
+
+    #[tokio::test]
+    async fn those_who_wait_begin_together_when_the_first_one_has_filled_the_mirror() {
+        let turns = Turns::default();
+        let first = turns.turn("key").await;
+        let (mut second, mut third) = (pin!(turns.turn("key")), pin!(turns.turn("key")));
+        assert!(
+            first.is_first() && poll(second.as_mut()).is_none() && poll(third.as_mut()).is_none()
+        );
+        assert!(turns.turn("other").await.is_first());
+        first.filled();
+        let (second, third) = (poll(second).unwrap(), poll(third).unwrap());
+        assert!(!second.is_first() && !third.is_first());
+        assert!(!turns.turn("key").await.is_first());
+        assert_eq!(turns.under_way(), 2);
+        drop((second, third));
+        assert_eq!(turns.under_way(), 0);
+        assert!(turns.state().gates.is_empty());
+        turns.forget();
+        assert!(turns.turn("key").await.is_first());
+    }
+
+    #[tokio::test]
+    async fn if_the_first_one_fails_the_next_takes_over() {
+        let turns = Turns::default();
+        let first = turns.turn("key").await;
+        {
+            let mut given_up = pin!(turns.turn("key"));
+            assert!(poll(given_up.as_mut()).is_none());
+        }
+        let (mut second, mut third) = (pin!(turns.turn("key")), pin!(turns.turn("key")));
+        assert!(poll(second.as_mut()).is_none() && poll(third.as_mut()).is_none());
+        drop(first);
+        let second = poll(second).unwrap();
+        assert!(second.is_first());
+        assert!(poll(third.as_mut()).is_none());
+        drop(second);
+        drop(poll(third).unwrap());
+        assert!(turns.state().gates.is_empty());
+    }
+}
