@@ -3,7 +3,7 @@
 use blockhouse_guest_build::{Error, build, depend_on, workspace};
 
 /// Each becomes an environment variable `<NAME>_COMPONENT` with the path of the component; see `src/embedded.rs`.
-const EMBEDDED: &[&str] = &["manual"];
+const EMBEDDED: &[&str] = &["manual", "terraform"];
 
 fn main() -> Result<(), Error> {
     let built = build(EMBEDDED)?;

@@ -28,6 +28,7 @@ fn job(grants: &Arc<Grants>, outbound: &Arc<Outbound>) -> Job {
         run: OpenedRun { run: run(), inputs: Vec::new(), settings: Vec::new() },
         grants: Arc::clone(grants),
         work: None,
+        native: None,
         progress: Arc::new(Progress::new(Timeline::new(grants.limits()), Abort::default())),
         outbound: Arc::clone(outbound),
         auditor: Arc::new(Auditor::new(About::default(), Arc::default())),

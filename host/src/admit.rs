@@ -6,6 +6,7 @@ use crate::outcome::{Failure, Outcome, Refusal};
 use crate::run::Run;
 use crate::sandbox::Component;
 use blockhouse_policy::{Grants, RouteMatch, Subject};
+use secrecy::SecretString;
 use std::sync::Arc;
 
 /// Which runs are executed by what.
@@ -26,6 +27,8 @@ pub struct Route {
 pub struct AdmittedRun {
     /// The run, values still sealed.
     pub run: Run,
+    /// Its document as it was claimed, if what executes it may be given the whole of it.
+    pub document: Option<SecretString>,
     /// Its route.
     pub route: Arc<Route>,
 }
@@ -34,7 +37,7 @@ pub struct AdmittedRun {
 ///
 /// # Errors
 /// The outcome of a run that can't be executed.
-pub fn admit(claim: Claim, routes: &[Arc<Route>]) -> Result<AdmittedRun, Outcome> {
+pub fn admit(claim: &Claim, routes: &[Arc<Route>]) -> Result<AdmittedRun, Outcome> {
     let run = claim.run().map_err(|error| {
         let message = format!(
             "The runner does not understand this run: {error}. This runner may be too old for the \
@@ -50,7 +53,10 @@ pub fn admit(claim: Claim, routes: &[Arc<Route>]) -> Result<AdmittedRun, Outcome
     };
     let route = routes.iter().find(|route| route.matches.matches(&subject));
     match route {
-        Some(route) => Ok(AdmittedRun { route: Arc::clone(route), run }),
+        Some(route) => {
+            let document = route.grants.terraform().is_ok().then(|| claim.document().clone());
+            Ok(AdmittedRun { run, document, route: Arc::clone(route) })
+        }
         None => Err(Outcome::Refused(refusal(&run))),
     }
 }

@@ -3,9 +3,13 @@
 //! The files implement the interfaces' host side on the sandbox's per-run state. Denials and misuse that a component can live
 //! with are typed WIT errors; a limit that is hit ends the call with an error that the sandbox turns into an outcome.
 
+mod artifacts;
 pub(crate) mod configuration;
 pub mod http;
 pub(crate) mod progress;
+mod sources;
+pub(crate) mod terraform;
 pub(crate) mod types;
 
 pub use progress::Progress;
+pub use terraform::Native;

@@ -6,10 +6,13 @@
 mod check;
 mod compile;
 mod daemon;
+mod doctor;
 mod explain;
 mod inspect;
 mod keygen;
 mod policy;
+mod shim;
+mod state;
 
 use crate::config::{Mistakes, Warning};
 use crate::outcome::Bytes;
@@ -59,6 +62,10 @@ enum Command {
         #[command(subcommand)]
         command: check::Command,
     },
+    /// Say which walls around programs this machine has, which policies require them, and what else is needed.
+    ///
+    /// Exit code 1 if something is missing that a policy requires, or that the daemon can't do without.
+    Doctor(doctor::Arguments),
     /// Look at a component: what it asks for, how large it is, and what a policy would refuse.
     Inspect(inspect::Arguments),
     /// Make the key pair and certificate that meshStack seals secrets to.
@@ -67,6 +74,14 @@ enum Command {
     Policy {
         #[command(subcommand)]
         command: policy::Command,
+    },
+    /// Supervise a program for the daemon, which starts this itself.
+    #[command(hide = true)]
+    Shim(shim::Arguments),
+    /// Look at Terraform states that could not be written where they belong.
+    State {
+        #[command(subcommand)]
+        command: state::Command,
     },
 }
 
@@ -93,9 +108,12 @@ pub fn main() -> ExitCode {
         Command::Compile(arguments) => compile::run(&arguments),
         Command::Config { command } => check::run(command),
         Command::Daemon(arguments) => daemon::run(&arguments),
+        Command::Doctor(arguments) => doctor::run(arguments),
         Command::Inspect(arguments) => inspect::run(&arguments),
         Command::Keygen(arguments) => keygen::run(&arguments),
         Command::Policy { command } => policy::run(command),
+        Command::Shim(arguments) => shim::run(&arguments),
+        Command::State { command } => state::run(command),
     }
 }
 

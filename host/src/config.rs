@@ -70,6 +70,7 @@ const KEYS: &[&str] = &[
     "runnerUuid",
     "runs",
     "state",
+    "terraform",
     "tfInstallDir",
     "timeoutMins",
     "uuid",

@@ -6,6 +6,8 @@
 
 mod active;
 mod assembly;
+mod belongings;
+mod native;
 mod pipeline;
 mod postponed;
 mod recovery;
@@ -31,10 +33,11 @@ use crate::sandbox::Sandbox;
 use crate::shutdown::Shutdown;
 use crate::slots::{self, Slots};
 use crate::telemetry::chain;
+use crate::terraform::Terraform;
 use crate::unseal::PrivateKey;
 use active::Active;
 use blockhouse_policy::Limits;
-use pipeline::Pipeline;
+use pipeline::{Job, Pipeline, Resumed};
 use postponed::Postponed;
 use secrecy::ExposeSecret as _;
 use std::io;
@@ -80,6 +83,10 @@ pub struct Config {
     pub limits: Limits,
     /// How components' requests leave the machine.
     pub outbound: http::Config,
+    /// Native programs; without them, no run drives any.
+    pub terraform: Option<Terraform>,
+    /// How long native programs may take to end once they were interrupted.
+    pub interrupt_patience: Duration,
 }
 
 /// Why a daemon can't start.
@@ -142,6 +149,7 @@ struct Core {
     poll: poll::Config,
     report: report::Config,
     drain_timeout: Duration,
+    interrupt_patience: Duration,
     shutdown: Shutdown,
     tasks: TaskTracker,
     active: Arc<Active>,
@@ -166,8 +174,16 @@ impl Daemon {
         for error in &found.unreadable {
             tracing::error!(error = %chain(error), "a part of the journal is unreadable and left as it is");
         }
-        // After the journal, which holds the lock.
-        let directories = RunDirectories::open(&config.state_directory)?;
+        // After the journal, which holds the lock. A run whose final status is decided needs its directory no more.
+        let goes_on = |name: &str| {
+            // Of a journal that can't be read, nobody knows which runs are over.
+            !found.unreadable.is_empty()
+                || found
+                    .runs
+                    .iter()
+                    .any(|run| run.end.is_none() && run.journal.run().as_str() == name)
+        };
+        let directories = RunDirectories::open(&config.state_directory, goes_on)?;
         let control = Builder::new_current_thread().enable_all().build();
         let control = control.map_err(StartError::Runtime)?;
         let work = Builder::new_multi_thread().enable_all().thread_name("work").build();
@@ -193,6 +209,7 @@ impl Daemon {
             sandbox,
             directories,
             outbound: pipeline::outbound(config.outbound, &routes)?,
+            terraform: config.terraform,
             routes,
             protection: Protection::Sealed(Arc::new(config.private_key)),
             reporter: Reporter::new(config.report, control.handle().clone(), tasks.clone()),
@@ -210,6 +227,7 @@ impl Daemon {
             poll: config.poll,
             report: config.report,
             drain_timeout: config.drain_timeout,
+            interrupt_patience: config.interrupt_patience,
             shutdown,
             tasks,
             active: Arc::default(),
@@ -243,8 +261,11 @@ impl Daemon {
             if let Some(admin) = admin {
                 tokio::spawn(admin.serve());
             }
+            // Those that had their blocks first: of two runs of one block, only one has begun to work.
+            let mut left_over = left_over;
+            left_over.sort_by_key(|run| !core.pipeline.directories.has_begun(run.journal.run()));
             for run in left_over {
-                core.recover(run);
+                core.recover(run, work.handle());
             }
             let Core { client, slots, shutdown, .. } = &*core;
             tokio::select! {
@@ -274,8 +295,8 @@ impl Core {
         }
     }
 
-    /// Reports a run that the last daemon left behind.
-    fn recover(self: &Arc<Self>, run: LeftOver) {
+    /// Brings a run to its end that the last daemon left behind: goes on with it where that can be done, else reports it.
+    fn recover(self: &Arc<Self>, run: LeftOver, work: &Handle) {
         let claim = match Claim::parse(run.claim.expose_secret().as_bytes()) {
             Ok(claim) => claim,
             Err(error) => {
@@ -287,6 +308,21 @@ impl Core {
         let entry = self.active.enter(id.clone());
         let span = tracing::info_span!("run", run = %id);
         let core = Arc::clone(self);
+        if run.end.is_none() && self.pipeline.directories.is_left(&id) {
+            // Before anything is claimed: no other run of the block may come first.
+            let block = claim.run().ok().zip(self.pipeline.terraform.as_ref());
+            let block =
+                block.and_then(|(run, terraform)| terraform.blocks().try_take(&run.block.uuid));
+            let resumed = Resumed { block: block.map(Arc::new) };
+            let go_on = async move {
+                let _entry = entry;
+                let slot = core.slots.slot().await;
+                tracing::warn!("going on with a run that an earlier daemon left behind");
+                core.carry_out(ClaimedRun { claim, slot }, Some((run.journal, resumed))).await;
+            };
+            self.tasks.spawn_on(go_on.instrument(span), work);
+            return;
+        }
         let delivery = async move {
             let _entry = entry;
             let journal = run.journal.clone();
@@ -311,14 +347,21 @@ impl Core {
         let run = async move {
             // Left by a panic as well: a run that is never given back would never be started again.
             let _entry = entry;
-            core.carry_out(claimed).await;
+            core.carry_out(claimed, None).await;
         };
         self.tasks.spawn_on(run.instrument(span), work);
     }
 
-    async fn carry_out(self: &Arc<Self>, claimed: ClaimedRun) {
+    /// `resumed` is what there is of a run that an earlier daemon has claimed.
+    async fn carry_out(
+        self: &Arc<Self>,
+        claimed: ClaimedRun,
+        resumed: Option<(RunJournal, Resumed)>,
+    ) {
         let ClaimedRun { claim, mut slot } = claimed;
-        tracing::info!("run claimed");
+        if resumed.is_none() {
+            tracing::info!("run claimed");
+        }
         let client = match self.client.run_client(&claim) {
             Ok(client) => client,
             Err(error) => {
@@ -326,9 +369,13 @@ impl Core {
                 return;
             }
         };
-        let journal = self.journal(&claim).await;
+        let (journal, resumed) = match resumed {
+            Some((journal, resumed)) => (Ok(Some(journal)), Some(resumed)),
+            None => (self.journal(&claim).await, None),
+        };
         let kept = journal.as_ref().ok().cloned().flatten();
-        let delivery = self.pipeline.carry_out(claim, &mut slot, client.clone(), journal).await;
+        let job = Job { claim, client: client.clone(), journal, resumed };
+        let delivery = self.pipeline.carry_out(job, &mut slot).await;
         // Held to here: while final statuses can't be delivered, no more runs are claimed.
         drop(slot);
         self.settle(client, kept, delivery).await;
@@ -355,7 +402,8 @@ impl Core {
                 return self.postponed.leave(None);
             };
             let backoff = self.report.backoff;
-            delivery = report::deliver(&client, None, *update, journal.clone(), backoff).await;
+            let again = (*update, journal.clone());
+            delivery = report::deliver(&client, None, again.into(), backoff).await;
         }
     }
 
@@ -397,7 +445,8 @@ impl Core {
         }
         tracing::warn!(runs = self.active.count(), "aborting the runs that are left");
         self.shutdown.abort();
-        let patience = self.pipeline.abort_grace + LAST_REPORTS;
+        // Programs that still run then go on in their shims, and the next start goes on with their runs.
+        let patience = self.interrupt_patience + self.pipeline.abort_grace + LAST_REPORTS;
         if tokio::time::timeout(patience, self.tasks.wait()).await.is_err() {
             tracing::error!(
                 runs = self.active.count(),

@@ -12,11 +12,18 @@ pub struct Embedded {
 }
 
 /// All of them.
-pub const COMPONENTS: &[Embedded] = &[Embedded {
-    name: "manual",
-    implementation_types: &["MANUAL"],
-    bytes: include_bytes!(env!("MANUAL_COMPONENT")),
-}];
+pub const COMPONENTS: &[Embedded] = &[
+    Embedded {
+        name: "manual",
+        implementation_types: &["MANUAL"],
+        bytes: include_bytes!(env!("MANUAL_COMPONENT")),
+    },
+    Embedded {
+        name: "terraform",
+        implementation_types: &["TERRAFORM"],
+        bytes: include_bytes!(env!("TERRAFORM_COMPONENT")),
+    },
+];
 
 /// A policy that is part of the program.
 #[derive(Clone, Copy, Debug)]
@@ -31,6 +38,7 @@ pub struct EmbeddedPolicy {
 pub const POLICIES: &[EmbeddedPolicy] = &[
     EmbeddedPolicy { name: "deny-all", text: include_str!("../../policies/deny-all.toml") },
     EmbeddedPolicy { name: "manual", text: include_str!("../../policies/manual.toml") },
+    EmbeddedPolicy { name: "terraform", text: include_str!("../../policies/terraform.toml") },
 ];
 
 #[cfg(test)]

@@ -104,6 +104,12 @@ fn lock(directory: &Path) -> Result<File, JournalError> {
 }
 
 impl RunJournal {
+    /// Whose it is.
+    #[must_use]
+    pub fn run(&self) -> &RunId {
+        &self.run
+    }
+
     /// Writes down that the run has been claimed, durably: from here on it can't be lost.
     ///
     /// # Errors

@@ -4,13 +4,13 @@ use crate::admit::{AdmittedRun, Route};
 use crate::excerpt::clip;
 use crate::outcome::{Failure, Fault, Outcome};
 use crate::redact::{self, Redactor};
-use crate::run::{Json, OpenedInput, OpenedRun, Run, Value};
+use crate::run::{self, Json, OpenedInput, OpenedRun, Run, Value};
 use crate::share::SharedRun;
 use crate::shutdown::Abort;
 use crate::slots::Place;
 use crate::telemetry::chain;
 use crate::unseal::PrivateKey;
-use secrecy::SecretString;
+use secrecy::{ExposeSecret as _, SecretString};
 use std::sync::Arc;
 use tokio::sync::Semaphore;
 
@@ -30,6 +30,8 @@ const WARNED_KEY_MAX: usize = 100;
 pub struct PreparedRun<'a> {
     /// The run, its secrets opened.
     pub run: OpenedRun,
+    /// Its document with its secrets opened, if what executes it may be given the whole of it.
+    pub document: Option<SecretString>,
     /// Its route.
     pub route: Arc<Route>,
     /// Finds its secrets in what the component says.
@@ -56,17 +58,19 @@ pub async fn prepare<'a>(
     protection: Protection,
     abort: &Abort,
 ) -> Result<PreparedRun<'a>, Outcome> {
-    let SharedRun { admitted: AdmittedRun { run, route }, place } = shared;
+    let SharedRun { admitted: AdmittedRun { run, document, route }, place } = shared;
     let secrets = secrets(&run);
     check_number(secrets, route.grants.limits().handles)?;
     let stop = abort.clone();
     let open = move || {
         let run = open(run, &protection, &stop)?;
+        // A document that was read can be read again; if not, whoever needs it says so.
+        let document = document.and_then(|sealed| run::opened(sealed.expose_secret(), &run));
         let (redactor, warnings) = redactor(&run).map_err(|error| {
             let detail = chain(&error).to_string();
             Outcome::Faulted(Fault { detail, retryable: false })
         })?;
-        Ok((run, redactor, warnings))
+        Ok((run, document, redactor, warnings))
     };
     // RSA takes milliseconds per value, and large secrets make large redactors; other runs should not wait for either.
     let opened = if secrets > 0 {
@@ -87,9 +91,9 @@ pub async fn prepare<'a>(
     } else {
         open()
     };
-    let (run, redactor, warnings) = opened?;
+    let (run, document, redactor, warnings) = opened?;
     warn(&warnings);
-    Ok(PreparedRun { run, route, redactor: Arc::new(redactor), place })
+    Ok(PreparedRun { run, document, route, redactor: Arc::new(redactor), place })
 }
 
 /// Refuses a run with more secrets than handles before any is opened: it would fail for want of handles after seconds of work.

@@ -9,7 +9,7 @@
 mod deliver;
 mod update;
 
-pub use deliver::{Delivery, deliver};
+pub use deliver::{Delivery, Final, deliver};
 pub use update::{declared, final_update, interrupted_update};
 
 use crate::backoff::{self, Backoff};
@@ -18,6 +18,7 @@ use crate::journal::RunJournal;
 use crate::meshstack::wire::{RunStatus, Step, StepDeclaration, Update};
 use crate::meshstack::{CallError, RunClient};
 use crate::outcome::{AbortReason, Fault, Outcome, Usage};
+use crate::rundir::RunDirectory;
 use crate::telemetry::chain;
 use std::sync::Arc;
 use std::time::Duration;
@@ -71,6 +72,7 @@ pub struct Report {
 struct End {
     outcome: Outcome,
     usage: Option<Usage>,
+    directory: Option<RunDirectory>,
 }
 
 impl Reporter {
@@ -106,10 +108,16 @@ impl Reporter {
 }
 
 impl Report {
-    /// Reports how the run ended, and waits until that is settled.
-    pub async fn close(self, outcome: Outcome, usage: Option<Usage>) -> Delivery {
+    /// Reports how the run ended, and waits until that is settled. The run's directory is removed once the final status is
+    /// written down: until then, a crash must find what it follows from.
+    pub async fn close(
+        self,
+        outcome: Outcome,
+        usage: Option<Usage>,
+        directory: Option<RunDirectory>,
+    ) -> Delivery {
         // If the task is gone, it has panicked, which `delivered` tells.
-        let _ = self.end.send(End { outcome, usage });
+        let _ = self.end.send(End { outcome, usage, directory });
         match self.delivered.await {
             Ok(delivery) => delivery,
             Err(error) => {
@@ -137,18 +145,15 @@ struct Task {
 
 impl Task {
     async fn run(mut self, ended: oneshot::Receiver<End>) -> Delivery {
-        let End { outcome, usage } = self.while_executing(ended).await;
+        let End { outcome, usage, directory } = self.while_executing(ended).await;
         self.progress.change(|timeline| timeline.finish(&outcome, usage.as_ref()));
-        let update = final_update(&outcome, self.progress.timeline().changes_since(self.accepted));
+        let mut update =
+            final_update(&outcome, self.progress.timeline().changes_since(self.accepted));
+        update::attach(&mut update, self.progress.timeline().take_plan());
         let steps = self.declarations();
-        deliver(
-            &self.client,
-            (!self.registered).then_some(steps.as_slice()),
-            update,
-            self.journal,
-            self.config.backoff,
-        )
-        .await
+        let final_status = Final { update, journal: self.journal, directory };
+        let steps = (!self.registered).then_some(steps.as_slice());
+        deliver(&self.client, steps, final_status, self.config.backoff).await
     }
 
     /// Reports progress until the run ends.
@@ -254,5 +259,9 @@ impl Task {
 /// The stages ended without an outcome, which only a panic can bring about.
 fn vanished() -> End {
     let detail = "the run's task died; please report this as a defect of the runner".to_owned();
-    End { outcome: Outcome::Faulted(Fault { detail, retryable: true }), usage: None }
+    End {
+        outcome: Outcome::Faulted(Fault { detail, retryable: true }),
+        usage: None,
+        directory: None,
+    }
 }

@@ -2,12 +2,14 @@
 //!
 //! Plain data: nothing here does I/O, knows the wire format or knows WebAssembly.
 
+mod document;
 mod json;
 mod opened;
 
 use std::collections::BTreeMap;
 use std::fmt;
 
+pub use document::opened;
 pub use json::{InvalidJson, Json};
 pub use opened::{OpenedInput, OpenedRun, Value};
 

@@ -1,15 +1,21 @@
 //! Run directories: [`RunDirectories`] makes one [`RunDirectory`] for a run whose component may use files.
 //!
-//! `<state>/runs/<run id>/work` is what the component sees as `/work`. A directory belongs to one run, is removed when the run
-//! has ended, however it did, and what a crash left behind is removed by the next start. All work on the disk is done where
-//! blocking is allowed. Nothing below the state directory is reached through a symbolic link.
+//! `<state>/runs/<run id>/work` is what the component sees as `/work`. A directory belongs to one run and is removed when the run
+//! has ended, however it did. All work on the disk is done where blocking is allowed. Nothing below the state directory is
+//! reached through a symbolic link.
+//!
+//! The directory of a run that drives native programs has more in it ([`Kind::Native`]), and is there until the run's final status is
+//! written down: it holds what the programs are doing, which outlives this process. Others that a crash has left behind are
+//! removed by the next start.
 
 mod place;
 
 use crate::os;
 use crate::run::RunId;
+use crate::shim;
 use blockhouse_policy::FilesPermit;
 use place::Place;
+use std::ffi::OsStr;
 use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -19,8 +25,17 @@ use tokio::task::{JoinError, spawn_blocking};
 /// Where run directories are, below the state directory.
 const BASE: &str = "runs";
 
+/// Where directories are that hold what could not be saved elsewhere, likewise.
+const KEPT: &str = "kept";
+
 /// What the component sees, within the run directory.
 const WORK: &str = "work";
+
+/// What native programs have beside it.
+const NATIVE: [&str; 5] = ["data", "home", "plan", "secrets", "tmp"];
+
+/// What they are doing and have done.
+const OPERATIONS: &str = "operations";
 
 /// Makes run directories.
 #[derive(Clone, Debug)]
@@ -29,18 +44,30 @@ pub struct RunDirectories {
     base: Option<PathBuf>,
 }
 
-/// One run's directory. Dropping it removes it, too, but nobody waits for that.
+/// One run's directory. Dropping it removes it, too, but nobody waits for that; one for native programs stays until it is removed
+/// on purpose, since they may be running in it.
 #[derive(Debug)]
 pub struct RunDirectory {
     root: Option<Place>,
     work: WorkDirectory,
+    kind: Kind,
+}
+
+/// What a run directory is for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Kind {
+    /// The component's files only.
+    Component,
+    /// Native programs work in it, too.
+    Native,
 }
 
 /// The part of a run directory that the component sees as `/work`.
 #[derive(Clone, Debug)]
 pub struct WorkDirectory {
     path: PathBuf,
-    permit: FilesPermit,
+    /// None of a directory that no component will see.
+    permit: Option<FilesPermit>,
 }
 
 /// What can go wrong with a run directory.
@@ -70,16 +97,32 @@ pub enum RunDirectoryError {
 }
 
 impl RunDirectories {
-    /// Below the state directory, where nothing is made before a run needs it. Removes what an earlier process left there: the
-    /// caller must hold the lock of the state directory. Blocks.
+    /// Below the state directory, where nothing is made before a run needs it. Removes what an earlier process left there, but for
+    /// the directories of native programs whose runs `goes_on` knows: the caller must hold the lock of the state directory. Blocks.
     ///
     /// # Errors
     /// If what is in the place of the directory is a link, no directory, or not ours alone: nothing is removed then.
-    pub fn open(state: &Path) -> Result<Self, RunDirectoryError> {
+    pub fn open(state: &Path, goes_on: impl Fn(&str) -> bool) -> Result<Self, RunDirectoryError> {
         let path = state.join(BASE);
+        let is_kept = |name: &OsStr| {
+            let operations = path.join(name).join(OPERATIONS);
+            if !operations.is_dir() {
+                return false;
+            }
+            if name.to_str().is_some_and(&goes_on) {
+                return true;
+            }
+            // SECURITY: rundir::a_directory_in_which_a_program_may_be_running_is_kept
+            let is_busy = is_busy(&operations);
+            if is_busy {
+                let path = operations.display();
+                tracing::error!(%path, "programs of a run that nobody knows of may be running; its directory is kept");
+            }
+            is_busy
+        };
         // SECURITY: rundir::a_link_in_the_place_of_all_directories_is_refused
         match os::open_private_directory(&path) {
-            Ok(base) => place::remove_all(&path, &Arc::new(base)),
+            Ok(base) => place::remove_all(&path, &Arc::new(base), is_kept),
             Err(error) if error.kind() == io::ErrorKind::NotFound => {}
             Err(source) => return Err(RunDirectoryError::Open { path, source }),
         }
@@ -100,14 +143,72 @@ impl RunDirectories {
         &self,
         run: &RunId,
         permit: FilesPermit,
+        kind: Kind,
     ) -> Result<RunDirectory, RunDirectoryError> {
         let (base, run) = (self.base.clone(), run.clone());
         // If nobody waits any more, the result is dropped and the directory with it.
         let made = spawn_blocking(move || match base {
-            Some(base) => create_below(&base, &run, permit),
-            None => create_temporary(permit),
+            Some(base) => create_below(&base, &run, permit, kind),
+            None => create_temporary(permit, kind),
         });
         made.await.map_err(RunDirectoryError::Stopped)?
+    }
+
+    /// Whether an earlier process has left a directory of native programs for this run, so that the run can go on.
+    #[must_use]
+    pub fn is_left(&self, run: &RunId) -> bool {
+        let path = self.base.as_ref().map(|base| base.join(run.as_str()));
+        path.is_some_and(|path| path.join(OPERATIONS).is_dir())
+    }
+
+    /// Whether a run that an earlier process has left had got so far that it works in its directory.
+    #[must_use]
+    pub fn has_begun(&self, run: &RunId) -> bool {
+        let path = self.base.as_ref().map(|base| base.join(run.as_str()).join(OPERATIONS));
+        let entries = path.and_then(|path| std::fs::read_dir(path).ok());
+        entries.is_some_and(|mut entries| entries.next().is_some())
+    }
+
+    /// The directory that an earlier process has left for a run, to be removed; none if there is none.
+    pub async fn left(&self, run: &RunId) -> Option<RunDirectory> {
+        let (base, run) = (self.base.clone()?, run.clone());
+        let found = spawn_blocking(move || {
+            let path = base.join(run.as_str());
+            path.join(OPERATIONS).is_dir().then_some(())?;
+            let base = os::open_private_directory(&base).ok()?;
+            let root = Place::new(base.into(), run.as_str(), path.clone());
+            let work = WorkDirectory { path: path.join(WORK), permit: None };
+            Some(RunDirectory { root: Some(root), work, kind: Kind::Native })
+        });
+        found.await.ok().flatten()
+    }
+
+    /// Takes over the directory that an earlier process has left for this run.
+    ///
+    /// # Errors
+    /// If there is none.
+    pub async fn take_over(
+        &self,
+        run: &RunId,
+        permit: FilesPermit,
+    ) -> Result<RunDirectory, RunDirectoryError> {
+        let (base, run) = (self.base.clone(), run.clone());
+        let taken = spawn_blocking(move || {
+            let base = base.unwrap_or_default();
+            let path = base.join(run.as_str());
+            let opened = os::open_private_directory(&base).and_then(|base| {
+                os::open_private_directory(&path)?;
+                Ok(Place::new(base.into(), run.as_str(), path.clone()))
+            });
+            match opened {
+                Ok(root) => {
+                    let work = WorkDirectory { path: path.join(WORK), permit: Some(permit) };
+                    Ok(RunDirectory { root: Some(root), work, kind: Kind::Native })
+                }
+                Err(source) => Err(RunDirectoryError::Open { path, source }),
+            }
+        });
+        taken.await.map_err(RunDirectoryError::Stopped)?
     }
 }
 
@@ -118,8 +219,40 @@ impl RunDirectory {
         &self.work
     }
 
+    /// The whole of it.
+    #[must_use]
+    pub fn path(&self) -> &Path {
+        self.work.path.parent().unwrap_or(&self.work.path)
+    }
+
+    /// Where it is written down what native programs do.
+    #[must_use]
+    pub fn operations(&self) -> PathBuf {
+        self.path().join(OPERATIONS)
+    }
+
+    /// Moves the state that could not be written elsewhere to where nothing removes it, then removes the rest. A failure is logged, and
+    /// leaves the directory where it is.
+    pub async fn set_aside(self) {
+        let (from, kept) =
+            (self.path().to_owned(), self.path().ancestors().nth(2).map(|state| state.join(KEPT)));
+        let moved = spawn_blocking(move || set_aside(&from, &kept.unwrap_or_default())).await;
+        match moved {
+            Ok(Ok(())) => self.remove().await,
+            Ok(Err(error)) => {
+                tracing::error!(path = %self.work.path.display(), %error, "a state could not be set aside; the run directory is kept");
+            }
+            Err(_) => {}
+        }
+    }
+
     /// Removes the directory with all that is in it. A failure is logged; the next start tries again.
     pub async fn remove(mut self) {
+        // SECURITY: rundir::a_directory_in_which_a_program_may_be_running_is_kept
+        if self.kind == Kind::Native && is_busy(&self.operations()) {
+            let path = self.work.path.display();
+            return tracing::error!(%path, "a program may be running in a run directory; it is kept");
+        }
         if let Some(root) = self.root.take() {
             // It was logged, and a panic of the task would be reported by the runtime.
             let _ = spawn_blocking(move || root.remove()).await;
@@ -136,14 +269,18 @@ impl WorkDirectory {
 
     /// What the component may do there.
     #[must_use]
-    pub fn permit(&self) -> &FilesPermit {
-        &self.permit
+    pub fn permit(&self) -> Option<&FilesPermit> {
+        self.permit.as_ref()
     }
 }
 
 impl Drop for RunDirectory {
     fn drop(&mut self) {
         let Some(root) = self.root.take() else { return };
+        // SECURITY: rundir::a_directory_of_native_programs_is_not_removed_by_dropping_it
+        if self.kind == Kind::Native {
+            return;
+        }
         match Handle::try_current() {
             Ok(runtime) => drop(runtime.spawn_blocking(move || root.remove())),
             Err(_) => root.remove(),
@@ -151,10 +288,47 @@ impl Drop for RunDirectory {
     }
 }
 
+/// Whether a program was started below and nobody has seen its end. What can't be read may be one.
+fn is_busy(operations: &Path) -> bool {
+    let Ok(entries) = std::fs::read_dir(operations) else { return true };
+    entries.flatten().any(|entry| {
+        let has = |name: &str| entry.path().join(name).exists();
+        has(shim::STATUS) && !has(shim::END)
+    })
+}
+
+/// What Terraform leaves behind where it can't write its state, and what it prints if it can't do that either.
+fn set_aside(from: &Path, kept: &Path) -> io::Result<()> {
+    let name = from.file_name().unwrap_or_default();
+    let to = kept.join(name);
+    os::create_private_directory(kept)?;
+    os::create_private_directory(&to)?;
+    let errored = from.join(WORK).join("errored.tfstate");
+    // A link or a directory of that name is a trick, and no state.
+    if std::fs::symlink_metadata(&errored).is_ok_and(|metadata| metadata.is_file()) {
+        std::fs::rename(&errored, to.join("errored.tfstate"))?;
+    } else {
+        for entry in std::fs::read_dir(from.join(OPERATIONS))?.flatten() {
+            let operation = entry.file_name();
+            let is_writing =
+                ["apply", "destroy"].iter().any(|verb| operation.to_string_lossy().contains(verb));
+            let output = entry.path().join("stdout");
+            if is_writing && output.is_file() {
+                let mut file = operation.clone();
+                file.push(".stdout");
+                std::fs::rename(output, to.join(file))?;
+            }
+        }
+    }
+    tracing::error!(path = %to.display(), "a state that could not be saved is kept");
+    Ok(())
+}
+
 fn create_below(
     base: &Path,
     run: &RunId,
     permit: FilesPermit,
+    kind: Kind,
 ) -> Result<RunDirectory, RunDirectoryError> {
     let path = base.join(run.as_str());
     let made = os::create_private_directory(base).and_then(|base| {
@@ -163,12 +337,12 @@ fn create_below(
         root.create().map(|()| root)
     });
     match made {
-        Ok(root) => with_work(root, permit),
+        Ok(root) => with_work(root, permit, kind),
         Err(source) => Err(RunDirectoryError::Create { path, source }),
     }
 }
 
-fn create_temporary(permit: FilesPermit) -> Result<RunDirectory, RunDirectoryError> {
+fn create_temporary(permit: FilesPermit, kind: Kind) -> Result<RunDirectory, RunDirectoryError> {
     let made = tempfile::Builder::new().prefix("blockhouse-").tempdir().and_then(|root| {
         let place = Place::of(root.path())?;
         // Kept: removing it by `tempfile` would recurse as deep as the component has made its directories.
@@ -176,130 +350,33 @@ fn create_temporary(permit: FilesPermit) -> Result<RunDirectory, RunDirectoryErr
         Ok(place)
     });
     match made {
-        Ok(root) => with_work(root, permit),
+        Ok(root) => with_work(root, permit, kind),
         Err(source) => Err(RunDirectoryError::Create { path: std::env::temp_dir(), source }),
     }
 }
 
-fn with_work(root: Place, permit: FilesPermit) -> Result<RunDirectory, RunDirectoryError> {
+fn with_work(
+    root: Place,
+    permit: FilesPermit,
+    kind: Kind,
+) -> Result<RunDirectory, RunDirectoryError> {
     let path = root.path().join(WORK);
-    let made = root.create_within(WORK);
+    let native = NATIVE.iter().filter(|_| kind == Kind::Native);
+    // The one by which the next start knows what it is comes last.
+    let names =
+        std::iter::once(&WORK).chain(native).chain((kind == Kind::Native).then_some(&OPERATIONS));
+    let made = names.into_iter().try_for_each(|name| root.create_within(name));
     // From here on it is removed, whatever happens.
-    let work = WorkDirectory { path: path.clone(), permit };
-    let directory = RunDirectory { root: Some(root), work };
+    let work = WorkDirectory { path: path.clone(), permit: Some(permit) };
+    let mut directory = RunDirectory { root: Some(root), work, kind: Kind::Component };
     match made {
-        Ok(()) => Ok(directory),
+        Ok(()) => {
+            directory.kind = kind;
+            Ok(directory)
+        }
         Err(source) => Err(RunDirectoryError::Create { path, source }),
     }
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-    use blockhouse_policy::{Grants, Limits, Policy};
-    use std::fs;
-
-    fn permit() -> FilesPermit {
-        let text = "description = 'x'\n[files]\nreason = 'x'\nwork = \"read-only\"\n";
-        let policy = Arc::new(Policy::parse("test.toml", text).unwrap());
-        Grants::new(policy, None, &Limits::default()).allows_files().unwrap()
-    }
-
-    fn id(text: &str) -> RunId {
-        RunId::parse(text).unwrap()
-    }
-
-    #[tokio::test]
-    async fn nothing_is_made_before_a_run_needs_it() {
-        let state = tempfile::tempdir().unwrap();
-        let directories = RunDirectories::open(state.path()).unwrap();
-        assert_eq!(fs::read_dir(state.path()).unwrap().count(), 0);
-        let directory = directories.create(&id("run"), permit()).await.unwrap();
-        assert_eq!(directory.work().path(), state.path().join("runs/run/work"));
-        directory.remove().await;
-        assert_eq!(fs::read_dir(state.path().join("runs")).unwrap().count(), 0);
-    }
-
-    #[tokio::test]
-    async fn a_directory_that_exists_is_never_shared() {
-        let state = tempfile::tempdir().unwrap();
-        let directories = RunDirectories::open(state.path()).unwrap();
-        let first = directories.create(&id("run"), permit()).await.unwrap();
-        fs::write(first.work().path().join("file"), "theirs").unwrap();
-        let second = directories.create(&id("run"), permit()).await;
-        let Err(RunDirectoryError::Create { source, .. }) = second else { panic!("{second:?}") };
-        assert_eq!(source.kind(), io::ErrorKind::AlreadyExists);
-        assert_eq!(fs::read_to_string(first.work().path().join("file")).unwrap(), "theirs");
-    }
-
-    #[cfg(unix)]
-    #[tokio::test]
-    async fn a_link_in_the_place_of_a_directory_is_not_followed() {
-        let state = tempfile::tempdir().unwrap();
-        let elsewhere = tempfile::tempdir().unwrap();
-        let directories = RunDirectories::open(state.path()).unwrap();
-        fs::create_dir(state.path().join("runs")).unwrap();
-        std::os::unix::fs::symlink(elsewhere.path(), state.path().join("runs/run")).unwrap();
-        directories.create(&id("run"), permit()).await.unwrap_err();
-        assert_eq!(fs::read_dir(elsewhere.path()).unwrap().count(), 0);
-    }
-
-    #[cfg(unix)]
-    #[test]
-    fn what_was_left_over_is_removed_and_links_are_not_followed() {
-        use std::os::unix::fs::symlink;
-        let state = tempfile::tempdir().unwrap();
-        let elsewhere = tempfile::tempdir().unwrap();
-        fs::write(elsewhere.path().join("kept"), "kept").unwrap();
-        let runs = state.path().join("runs");
-        fs::create_dir_all(runs.join("one/work/a/b/c")).unwrap();
-        fs::write(runs.join("one/work/a/b/c/file"), "left").unwrap();
-        fs::create_dir_all(runs.join("two/half-removed")).unwrap();
-        fs::write(runs.join("file"), "left").unwrap();
-        for place in ["link", "one/link", "one/work/link", "one/work/a/b/link"] {
-            symlink(elsewhere.path(), runs.join(place)).unwrap();
-        }
-        symlink("/no/such/place", runs.join("dangling")).unwrap();
-
-        RunDirectories::open(state.path()).unwrap();
-        assert_eq!(fs::read_dir(&runs).unwrap().count(), 0);
-        assert_eq!(fs::read_to_string(elsewhere.path().join("kept")).unwrap(), "kept");
-    }
-
-    #[tokio::test]
-    async fn a_temporary_directory_is_removed_with_all_that_is_in_it() {
-        let directories = RunDirectories::temporary();
-        let directory = directories.create(&id("run"), permit()).await.unwrap();
-        let work = directory.work().path().to_owned();
-        fs::create_dir_all(work.join("a/b/c")).unwrap();
-        directory.remove().await;
-        assert!(!work.parent().unwrap().exists());
-    }
-
-    #[cfg(unix)]
-    #[tokio::test]
-    async fn a_link_in_the_place_of_all_directories_is_refused() {
-        use std::os::unix::fs::symlink;
-        let state = tempfile::tempdir().unwrap();
-        let elsewhere = tempfile::tempdir().unwrap();
-        fs::create_dir(elsewhere.path().join("data")).unwrap();
-        fs::write(elsewhere.path().join("file"), "theirs").unwrap();
-        let directories = RunDirectories::open(state.path()).unwrap();
-        symlink(elsewhere.path(), state.path().join("runs")).unwrap();
-        let Err(RunDirectoryError::Open { source, .. }) = RunDirectories::open(state.path()) else {
-            panic!("it was opened");
-        };
-        assert!(source.to_string().contains("remove it"), "{source}");
-        // Nor is one that came later.
-        directories.create(&id("run"), permit()).await.unwrap_err();
-        assert_eq!(fs::read_dir(elsewhere.path()).unwrap().count(), 2);
-    }
-
-    #[test]
-    fn a_directory_that_is_dropped_outside_of_a_runtime_is_removed() {
-        let root = tempfile::tempdir().unwrap().keep();
-        let directory = with_work(Place::of(&root).unwrap(), permit()).unwrap();
-        drop(directory);
-        assert!(!root.exists());
-    }
-}
+mod tests;

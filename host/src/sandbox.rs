@@ -36,13 +36,15 @@ pub use precompile::{PrecompileError, precompile};
 pub(crate) use state::RunState;
 
 use crate::audit::Auditor;
-use crate::capability::Progress;
 use crate::capability::http::Outbound;
+use crate::capability::{Native, Progress};
 use crate::outcome::{Failure, Outcome, Usage};
 use crate::run::OpenedRun;
 use crate::rundir::WorkDirectory;
+use crate::terraform::{InFlight, StopReason};
 use blockhouse_policy::Grants;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 use wasmtime::{Engine, Store, UpdateDeadline};
 
@@ -64,6 +66,8 @@ pub struct Job {
     pub grants: Arc<Grants>,
     /// What it sees as `/work`, if it may use files.
     pub work: Option<WorkDirectory>,
+    /// What it drives native programs with, if it may.
+    pub native: Option<Native>,
     /// Where it reports to, and who may stop it.
     pub progress: Arc<Progress>,
     /// How its requests leave the machine.
@@ -96,18 +100,32 @@ impl Sandbox {
     }
 
     /// Executes a run to its end, whatever that is.
-    pub async fn execute(&self, component: &Component, job: Job) -> (Outcome, Usage) {
+    ///
+    /// Native programs that it has started are interrupted when the run is to be stopped, and waited for: the component still learns how
+    /// they ended.
+    pub async fn execute(&self, component: &Component, mut job: Job) -> (Outcome, Usage) {
         let started = Instant::now();
         let limits = job.grants.limits().clone();
         let progress = Arc::clone(&job.progress);
+        let programs = Programs::of(job.native.as_ref());
+        let abort_grace = job.abort_grace;
         let aborted = async {
             let reason = progress.abort().aborted().await;
-            if progress.watches_abort() {
-                tokio::time::sleep(job.abort_grace).await;
+            let had_programs = programs.stop(reason.into()).await;
+            if had_programs || progress.watches_abort() {
+                tokio::time::sleep(abort_grace).await;
             }
             reason
         };
-        let mut store = match self.store(&job) {
+        let is_late = AtomicBool::new(false);
+        let late = async {
+            tokio::time::sleep(limits.wall_time).await;
+            is_late.store(true, Ordering::Relaxed);
+            if programs.stop(StopReason::Time).await {
+                tokio::time::sleep(abort_grace).await;
+            }
+        };
+        let mut store = match self.store(&mut job) {
             Ok(store) => store,
             Err(error) => {
                 let usage = Usage {
@@ -129,7 +147,16 @@ impl Sandbox {
             result = work => ending::Ended::Returned(result),
             reason = aborted => ending::Ended::Aborted(reason),
             hit = budget.exhausted() => ending::Ended::Limit(hit),
-            () = tokio::time::sleep(limits.wall_time) => ending::Ended::Timeout,
+            () = late => ending::Ended::Timeout,
+        };
+        // Whatever the end was, nothing goes on behind it.
+        programs.stop(StopReason::ByUser).await;
+        // A component that was told of the end of its time, and says that it failed, has failed because of that.
+        let ended = match ended {
+            ending::Ended::Returned(Ok(Err(_))) if is_late.load(Ordering::Relaxed) => {
+                ending::Ended::Timeout
+            }
+            ended => ended,
         };
 
         // Bytes go on their way without the component: it may have returned before it could notice.
@@ -156,9 +183,9 @@ impl Sandbox {
         (outcome, usage)
     }
 
-    fn store(&self, job: &Job) -> wasmtime::Result<Store<RunState>> {
-        let limits = job.grants.limits();
+    fn store(&self, job: &mut Job) -> wasmtime::Result<Store<RunState>> {
         let mut store = Store::new(&self.engine, RunState::new(job)?);
+        let limits = job.grants.limits();
         store.limiter(|state| &mut state.limiter);
         store.set_hostcall_fuel(limits.host_call_bytes);
         // SECURITY: walls::a_list_to_poll_is_no_longer_than_there_may_be_handles
@@ -174,6 +201,26 @@ impl Sandbox {
         });
         store.call_hook(fuel::charge);
         Ok(store)
+    }
+}
+
+/// The native programs of a run.
+struct Programs(Option<InFlight>);
+
+impl Programs {
+    fn of(native: Option<&Native>) -> Self {
+        Self(native.map(|native| native.workspace.in_flight()))
+    }
+
+    /// Has what is in flight interrupted and waits for its end; whether the run has programs at all.
+    async fn stop(&self, reason: StopReason) -> bool {
+        let Some(in_flight) = &self.0 else { return false };
+        in_flight.interrupt(reason);
+        if reason == StopReason::Shutdown {
+            in_flight.hurry();
+        }
+        in_flight.settled().await;
+        true
     }
 }
 

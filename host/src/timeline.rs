@@ -18,8 +18,10 @@ pub use output::{InvalidOutput, Output, OutputContent, OutputKind};
 use crate::outcome::{LimitHit, LimitName};
 use crate::redact::Redactor;
 use blockhouse_policy::Limits;
+use bytes::Bytes;
 use log::{Decoder, Log};
 use std::collections::BTreeMap;
+use std::fmt;
 use std::sync::Arc;
 
 /// The longest step id. meshStack's own have up to 24 characters (`gh-workflow-job-<id>`).
@@ -33,12 +35,30 @@ const NAME_MAX: usize = 256;
 pub struct Timeline {
     steps: Vec<Step>,
     summary: Option<String>,
+    remark: Option<String>,
+    plan: Option<Plan>,
     revision: u64,
     limits: Limits,
     door: Door,
     streams: Decoder,
     log_written: u64,
     outputs_bytes: usize,
+}
+
+/// What a dry run hands on: bytes that may hold secrets, so that `Debug` shows only how many.
+#[derive(Clone)]
+pub struct Plan {
+    /// The plan as Terraform wrote it.
+    pub bytes: Bytes,
+    /// Whether applying it would change anything.
+    pub changes: bool,
+}
+
+impl fmt::Debug for Plan {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self { bytes, changes } = self;
+        write!(f, "Plan({} bytes, changes: {changes})", bytes.len())
+    }
 }
 
 /// One step of the timeline.
@@ -136,6 +156,8 @@ impl Timeline {
         Self {
             steps: Vec::new(),
             summary: None,
+            remark: None,
+            plan: None,
             revision: 0,
             limits: limits.clone(),
             door: Door { message_bytes: limits.message_bytes, ..Door::default() },
@@ -199,6 +221,24 @@ impl Timeline {
     pub fn summarize(&mut self, text: Shown) {
         self.summary = Some(text.0);
         self.revision += 1;
+    }
+
+    /// What the host has to add to the last message of a run that ends badly: what has become of what the run was doing.
+    pub fn remark(&mut self, text: Shown) {
+        self.remark = Some(text.0);
+        self.revision += 1;
+    }
+
+    /// Hands a plan to meshStack with the final status.
+    pub fn publish(&mut self, plan: Plan) {
+        self.plan = Some(plan);
+        self.revision += 1;
+    }
+
+    /// The plan that goes with the final status.
+    #[must_use]
+    pub fn take_plan(&mut self) -> Option<Plan> {
+        self.plan.take()
     }
 
     /// There is no summary any more; whoever was told the last one keeps it until there is another.

@@ -5,7 +5,9 @@ use blockhouse_policy::{Grants, Limits, Policy, Target};
 use libfuzzer_sys::fuzz_target;
 use std::sync::Arc;
 
-const CEILING: &str = "description = 'c'\n[[http]]\nreason = 'r'\nhosts = ['*.example.com']\n";
+const CEILING: &str = "description = 'c'\n[[http]]\nreason = 'r'\nhosts = ['*.example.com']\n\
+    [terraform]\nreason = 'r'\nverbs = ['plan']\nrepositories = ['https://*.example.com/*']\n\
+    modules = ['git::https://*.example.com/*']\n";
 
 fuzz_target!(|text: &str| {
     let (text, authority) = text.split_once('\0').unwrap_or((text, "a.example.com"));
@@ -22,6 +24,15 @@ fuzz_target!(|text: &str| {
     let bounded = Grants::new(policy, Some(Arc::clone(&ceiling)), &limits);
     let bound = Grants::new(ceiling, None, &limits);
     let _ = bounded.excess();
+    if let (Ok(both), Ok(one)) = (bounded.terraform(), alone.terraform()) {
+        let most = bound.terraform().expect("the ceiling has the section");
+        for text in [authority, &format!("https://{authority}")] {
+            let granted = [&both, &one, &most].map(|permit| permit.repository(text).is_ok());
+            assert_eq!(granted[0], granted[1] && granted[2]);
+            let granted = [&both, &one, &most].map(|permit| permit.module(text).is_ok());
+            assert_eq!(granted[0], granted[1] && granted[2]);
+        }
+    }
     for scheme in ["http", "https"] {
         let Ok(target) = Target::parse(scheme, authority) else { continue };
         if bounded.http(&target).is_ok() {

@@ -91,6 +91,13 @@ impl Progress {
         Ok(())
     }
 
+    /// Appends what a native program printed. Its bytes are limited where it is supervised, and don't count here: a log that is full
+    /// must not end what it tells of.
+    pub fn print(&self, bytes: &[u8]) {
+        let _writing = self.writing.lock().unwrap_or_else(PoisonError::into_inner);
+        byte_pieces(bytes).for_each(|piece| self.change(|timeline| timeline.write(piece)));
+    }
+
     /// Appends lines to a step's log.
     ///
     /// # Errors

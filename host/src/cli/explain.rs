@@ -1,11 +1,13 @@
 //! What `blockhouse policy explain` prints: who may do what, and which line says so.
 
+mod terraform;
+
 use crate::config::routes::{Component, Route};
 use crate::config::rules::Rules;
 use crate::daemon::component_bytes;
 use crate::excerpt::line;
 use crate::outcome::Bytes;
-use crate::run::Run;
+use crate::run::{InputKind, Run};
 use crate::sandbox::anatomy::{Anatomy, Need};
 use crate::telemetry::chain;
 use blockhouse_policy::{
@@ -30,7 +32,16 @@ pub(super) struct Order {
     id: String,
     /// In the order of [`FIELDS`].
     fields: [String; 4],
-    secrets: Vec<String>,
+    secrets: Vec<Secret>,
+    terraform: Option<terraform::Asked>,
+}
+
+/// A sensitive input or setting.
+#[derive(Clone, Debug)]
+struct Secret {
+    key: String,
+    /// An input that is parsed, which takes seeing it.
+    is_code: bool,
 }
 
 impl Order {
@@ -49,9 +60,13 @@ impl Order {
             ]
             .map(Clone::clone),
             secrets: inputs
-                .map(|input| input.key.clone())
-                .chain(settings.map(|field| (*field).to_owned()))
+                .map(|input| Secret {
+                    key: input.key.clone(),
+                    is_code: matches!(input.kind, InputKind::Code | InputKind::List),
+                })
+                .chain(settings.map(|field| Secret { key: (*field).to_owned(), is_code: false }))
                 .collect(),
+            terraform: terraform::Asked::of(run),
         }
     }
 
@@ -93,6 +108,9 @@ impl fmt::Display for Explanation<'_> {
                     writeln!(f, "route `{}` takes it", shown(&route.name))?;
                     write_route(f, route)?;
                     write_needs(f, route)?;
+                    if let Some(asked) = &order.terraform {
+                        terraform::write_asked(f, &route.grants, asked)?;
+                    }
                     return write_secrets(f, &route.grants, order);
                 }
             }
@@ -131,7 +149,8 @@ fn write_route(f: &mut fmt::Formatter<'_>, route: &Route) -> fmt::Result {
     writeln!(f, "  policy               `{}`: {}", policy.name(), shown(policy.description()))?;
     write_grants(f, &route.grants)?;
     write_excess(f, &route.grants)?;
-    write_limits(f, &route.grants)
+    write_limits(f, &route.grants)?;
+    terraform::write_limits(f, &route.grants)
 }
 
 /// What the policy grants: a line for each grant with its place, then its reason.
@@ -160,9 +179,9 @@ fn write_grants(f: &mut fmt::Formatter<'_>, grants: &Grants) -> fmt::Result {
     for rule in policy.secret_uses() {
         let keys = rule.keys.iter().map(Pattern::as_str);
         let places = rule.uses.iter().map(|place| match place {
-            SecretUse::Terraform => "Terraform".to_owned(),
             SecretUse::Http => format!("requests to {}", listed(&rule.hosts)),
             SecretUse::Outputs => "outputs".to_owned(),
+            SecretUse::Terraform => "Terraform".to_owned(),
         });
         let what = format!("use the secrets {} in {}", listed(keys), listed(places));
         rules.push((what, &rule.position, &rule.reason));
@@ -172,6 +191,7 @@ fn write_grants(f: &mut fmt::Formatter<'_>, grants: &Grants) -> fmt::Result {
         let what = format!("configuration {}", listed(values));
         rules.push((what, &rule.position, &rule.reason));
     }
+    rules.extend(policy.terraform().into_iter().flat_map(terraform::rules));
     if rules.is_empty() {
         return writeln!(f, "  may compute and report, nothing else");
     }
@@ -258,10 +278,17 @@ fn write_secrets(f: &mut fmt::Formatter<'_>, grants: &Grants, order: &Order) -> 
         return writeln!(f, "\nthe run has no secrets");
     }
     writeln!(f, "\nsecrets of this run")?;
-    for key in &order.secrets {
+    let terraform = grants.terraform().ok();
+    let reveals_code = terraform.as_ref().filter(|permit| permit.reveals_code());
+    for Secret { key, is_code } in &order.secrets {
         writeln!(f, "  {}", line(key, TEXT_MAX))?;
         let answer = grants.reveal(key).map(|permit| permit.rule().clone());
-        write_answer(f, "seen in clear", answer)?;
+        let code = reveals_code.filter(|_| *is_code).map(|permit| permit.rule().clone());
+        write_answer(f, "seen in clear", answer.or_else(|denied| code.ok_or(denied)))?;
+        if grants.policy().terraform().is_some() {
+            let answer = grants.secret_in_terraform(key).map(|permit| permit.rule().clone());
+            write_answer(f, "in Terraform", answer)?;
+        }
         let answer = grants.secret_in_output(key).map(|permit| permit.rule().clone());
         write_answer(f, "in outputs", answer)?;
         write_requests(f, grants, key)?;
@@ -369,6 +396,7 @@ fn write_needs(f: &mut fmt::Formatter<'_>, route: &Route) -> fmt::Result {
             Need::HttpWhenUsed => {
                 ("outbound HTTP, if it uses it", route.grants.allows_http().err())
             }
+            Need::Terraform => ("Terraform", route.grants.terraform().err()),
             Need::Nothing | Need::Unknown => {
                 writeln!(f, "  {import}: not offered to components")?;
                 continue;

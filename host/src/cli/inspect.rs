@@ -71,6 +71,25 @@ pub(super) fn read_policy(path: &Path) -> Result<Policy, String> {
     Policy::parse(&shown, &text).map_err(|mistakes| mistakes.to_string())
 }
 
+/// The sections that Terraform takes, to be filled in.
+const TERRAFORM: &str = r#"
+[files]
+reason = "Sources are checked out into /work."
+work = "read-write"
+quota_mib = 512
+quota_files = 20_000
+
+[terraform]
+reason = "Which configurations these are, and who is responsible for them."
+verbs = ["plan", "apply", "destroy"]
+repositories = ["https://git.example.com/team/*"]
+
+[[secrets.use]]
+reason = "Where these secrets come from, and that the configurations may have them."
+keys = ["*"]
+in = ["terraform"]
+"#;
+
 /// What there is to say about a component.
 struct Report<'a> {
     path: &'a Path,
@@ -94,6 +113,9 @@ impl Report<'_> {
         let Some(grants) = &self.grants else { return refusals };
         if let (true, Err(denied)) = (self.has(Need::Http), grants.allows_http()) {
             refusals.push(format!("it needs outbound HTTP: {}", denied.rule));
+        }
+        if let (true, Err(denied)) = (self.has(Need::Terraform), grants.terraform()) {
+            refusals.push(format!("it needs Terraform: {}", denied.rule));
         }
         let limits = grants.limits();
         if self.bytes.len() > limits.component_bytes {
@@ -120,6 +142,7 @@ impl Report<'_> {
                 Need::HttpWhenUsed => {
                     "outbound HTTP, if it uses it; without the grant every request is denied"
                 }
+                Need::Terraform => "Terraform",
                 Need::Nothing | Need::Unknown => "unknown: not offered to components",
             };
             writeln!(f, "    {import}\n        {what}")?;
@@ -143,7 +166,9 @@ impl Report<'_> {
             // What it starts with, and as much again for its data.
             mib(memory.saturating_mul(2)).max(4),
         );
-        if self.has(Need::Files) {
+        if self.has(Need::Terraform) {
+            text.push_str(TERRAFORM);
+        } else if self.has(Need::Files) {
             text.push_str(
                 "\n# Only if it works on files:\n# [files]\n# reason = \"What it needs them for.\"\n\
                  # work = \"read-write\"\n# quota_mib = 100\n# quota_files = 1000\n",

@@ -2,6 +2,7 @@
 
 use std::path::PathBuf;
 use std::sync::Arc;
+use std::time::Duration;
 
 use crate::digest::Digest;
 use blockhouse_policy::{Grants, Limits, Pattern, RouteMatch};
@@ -63,6 +64,8 @@ pub(super) struct Shared<'c> {
     pub(super) ceiling: Option<Sourced>,
     /// For limits that a policy does not say.
     pub(super) limits: Limits,
+    /// What the operator says, which also counts for policies that come with the program.
+    pub(super) wall_time: Option<Duration>,
 }
 
 // === reading ===
@@ -134,7 +137,11 @@ impl Shared<'_> {
         policy: Sourced,
     ) -> Route {
         let ceiling = self.ceiling.as_ref().map(|ceiling| Arc::clone(&ceiling.policy));
-        let grants = Arc::new(Grants::new(policy.policy, ceiling, &self.limits));
+        let mut grants = Grants::new(policy.policy, ceiling, &self.limits);
+        if let (PolicySource::Embedded { .. }, Some(wall_time)) = (&policy.source, self.wall_time) {
+            grants = grants.with_wall_time(wall_time);
+        }
+        let grants = Arc::new(grants);
         Route { name, matches, component, policy: policy.source, grants }
     }
 }

@@ -51,7 +51,8 @@ impl Rules {
         let limits = Limits { wall_time: wall_time.unwrap_or(defaults.wall_time), ..defaults };
         let mut policies = Policies::new(context.policies);
         let ceiling = policies.ceiling(reader, root);
-        let mut shared = Shared { embedded: context.embedded, policies, ceiling, limits };
+        let embedded = context.embedded;
+        let mut shared = Shared { embedded, policies, ceiling, limits, wall_time };
         let routes = routes::read(reader, root, &mut shared);
         for route in &routes {
             warn_of_excess(reader, route);

@@ -89,11 +89,6 @@ impl<'a> Show<'a> {
         }
     }
 
-    /// Whether somebody gave this setting, rather than it being a default.
-    pub(super) fn is_given(&self, key: &str) -> bool {
-        self.origins.contains_key(&self.full(key))
-    }
-
     fn full(&self, key: &str) -> String {
         self.path.iter().map(String::as_str).chain([key]).collect::<Vec<_>>().join(".")
     }

@@ -25,6 +25,8 @@ pub const PORT: &str = "PORT";
 pub const EXECUTION_MODE: &str = "EXECUTION_MODE";
 /// Path of the decrypted run document; only with `EXECUTION_MODE=single-run`.
 pub const RUN_JSON_FILE_PATH: &str = "RUN_JSON_FILE_PATH";
+/// Path of a file with host keys of git servers. File: `terraform.sources.knownHostsFile`. Default: `~/.ssh/known_hosts`.
+pub const SSH_KNOWN_HOSTS: &str = "SSH_KNOWN_HOSTS";
 /// Base of the default state directory on Unix, from the XDG specification.
 pub const XDG_STATE_HOME: &str = "XDG_STATE_HOME";
 /// Base of the default state directory on Unix when [`XDG_STATE_HOME`] is not set.

@@ -1,5 +1,6 @@
 //! From the operator's configuration to something that runs.
 
+use super::native::{self, NativeError};
 use super::{Daemon, SingleRun, SingleRunError, StartError, single_run};
 use crate::admit::Route;
 use crate::capability::http;
@@ -44,6 +45,9 @@ pub enum AssemblyError {
     /// The private key can't be used.
     #[error("failed to use the private key")]
     Key(#[from] PrivateKeyError),
+    /// Native programs can't be run.
+    #[error(transparent)]
+    Native(#[from] NativeError),
     /// This program does not know where it is, so that it can't start itself to compile components.
     #[error("failed to find this program")]
     Program(#[source] io::Error),
@@ -160,6 +164,11 @@ pub fn assemble(config: Config, shutdown: Shutdown) -> Result<Assembled, Assembl
     let memory = config.runs.memory_mib.saturating_mul(MIB);
     let report = report::Config::default();
     let limits = Limits::default();
+    let settings = native::Settings {
+        terraform: &config.terraform,
+        egress: &config.egress,
+        state: &config.state.directory,
+    };
     match config.mode {
         Mode::Daemon { api, private_key } => {
             let private_key = PrivateKey::from_pem(&private_key)?;
@@ -167,6 +176,8 @@ pub fn assemble(config: Config, shutdown: Shutdown) -> Result<Assembled, Assembl
             let cache = cache(&config.components, &config.state.directory, &private_key);
             let sandbox = sandbox(max_runs, &config.components, cache)?;
             let routes = load_routes(&sandbox, &config.rules.routes, memory)?;
+            let key = Arc::clone(private_key.public());
+            let terraform = native::assemble(settings, &routes, Some(key))?;
             let registration = registration(config.registration, &private_key)?;
             let daemon = super::Config {
                 meshstack: meshstack::Config {
@@ -179,7 +190,7 @@ pub fn assemble(config: Config, shutdown: Shutdown) -> Result<Assembled, Assembl
                 private_key,
                 poll: poll::Config { interval: config.poll.interval },
                 report,
-                state_directory: config.state.directory,
+                state_directory: config.state.directory.clone(),
                 admin: config.admin.address,
                 slots: slots::Config {
                     slots: usize::try_from(max_runs).unwrap_or(usize::MAX),
@@ -189,6 +200,8 @@ pub fn assemble(config: Config, shutdown: Shutdown) -> Result<Assembled, Assembl
                 drain_timeout: config.runs.drain_timeout,
                 abort_grace: config.runs.abort_grace,
                 outbound: outbound_config(&config.egress),
+                terraform,
+                interrupt_patience: native::patience(&config.terraform),
                 limits,
             };
             let daemon = Daemon::build(daemon, sandbox, routes, shutdown)?;
@@ -206,6 +219,8 @@ pub fn assemble(config: Config, shutdown: Shutdown) -> Result<Assembled, Assembl
                 report,
                 abort_grace: config.runs.abort_grace,
                 outbound: outbound_config(&config.egress),
+                terraform: native::assemble(settings, &routes, None)?,
+                interrupt_patience: native::patience(&config.terraform),
                 limits,
             };
             let run = SingleRun::build(run, sandbox, routes, shutdown)?;

@@ -1,19 +1,22 @@
 //! One run's way through the stages.
 
+use super::belongings;
 use crate::admit::{Route, admit};
 use crate::capability::Progress;
 use crate::capability::http::{self, Outbound};
-use crate::execute::{Means, execute};
+use crate::execute::{Executed, Means, execute};
 use crate::journal::RunJournal;
 use crate::meshstack::{Claim, RunClient};
 use crate::outcome::{AbortReason, Outcome, Usage};
 use crate::prepare::{Protection, prepare};
 use crate::report::{Delivery, Reporter};
-use crate::rundir::RunDirectories;
+use crate::run::RunId;
+use crate::rundir::{RunDirectories, RunDirectory};
 use crate::sandbox::Sandbox;
 use crate::share::share;
 use crate::shutdown::{Abort, Shutdown};
 use crate::slots::{Slot, Slots};
+use crate::terraform::{BlockLock, Terraform};
 use crate::timeline::Timeline;
 use blockhouse_policy::Limits;
 use std::convert::Infallible;
@@ -27,12 +30,46 @@ pub(super) struct Pipeline {
     pub(super) directories: RunDirectories,
     pub(super) routes: Vec<Arc<Route>>,
     pub(super) outbound: Arc<Outbound>,
+    pub(super) terraform: Option<Terraform>,
     pub(super) protection: Protection,
     pub(super) reporter: Reporter,
     pub(super) abort_grace: Duration,
     pub(super) limits: Limits,
     pub(super) shutdown: Shutdown,
     pub(super) slots: Slots,
+}
+
+/// A claimed run that is to be carried out.
+#[derive(Debug)]
+pub(super) struct Job {
+    pub(super) claim: Claim,
+    /// For what is said about it.
+    pub(super) client: RunClient,
+    /// Where it is written down; or why it can't be, which is its outcome.
+    pub(super) journal: Result<Option<RunJournal>, Outcome>,
+    /// If an earlier daemon has begun it.
+    pub(super) resumed: Option<Resumed>,
+}
+
+/// A run that an earlier daemon has begun.
+#[derive(Debug)]
+pub(super) struct Resumed {
+    /// Its block, so that no other run gets it meanwhile; none if another one of those that go on has it.
+    pub(super) block: Option<Arc<BlockLock>>,
+}
+
+/// What became of a run.
+struct Worked {
+    outcome: Outcome,
+    usage: Option<Usage>,
+    directory: Option<RunDirectory>,
+}
+
+impl Worked {
+    /// It was not executed.
+    fn not(outcome: Outcome) -> Self {
+        Self { outcome, usage: None, directory: None }
+    }
 }
 
 /// The way out for the components of these routes, with the certificates that their policies name.
@@ -47,13 +84,8 @@ pub(super) fn outbound(
 impl Pipeline {
     /// Takes a claimed run to its end and reports it. Whatever happens, there is one final status. What the run holds is in
     /// `slot` until that is settled, unless the run ended while it waited.
-    pub(super) async fn carry_out(
-        &self,
-        claim: Claim,
-        slot: &mut Slot,
-        client: RunClient,
-        journal: Result<Option<RunJournal>, Outcome>,
-    ) -> Delivery {
+    pub(super) async fn carry_out(&self, job: Job, slot: &mut Slot) -> Delivery {
+        let Job { claim, client, journal, resumed } = job;
         let abort = Abort::default();
         // A route may have other limits, but which route it will be is not known yet, and the report is open from now on.
         let progress = Arc::new(Progress::new(Timeline::new(&self.limits), abort.clone()));
@@ -61,11 +93,14 @@ impl Pipeline {
             Ok(journal) => (journal, None),
             Err(outcome) => (None, Some(outcome)),
         };
+        let state = client.clone();
+        let left = resumed.is_some().then(|| claim.id().clone());
+        let block = resumed.as_ref().and_then(|resumed| resumed.block.clone());
         let report = self.reporter.open(client, Arc::clone(&progress), journal);
         let work = async {
             match unfit {
-                Some(outcome) => (outcome, None),
-                None => self.work(claim, slot, progress).await,
+                Some(outcome) => Worked::not(outcome),
+                None => self.work(&claim, &state, resumed, slot, progress).await,
             }
         };
         let stop = async {
@@ -73,27 +108,44 @@ impl Pipeline {
             abort.abort(AbortReason::Shutdown);
             std::future::pending::<Infallible>().await
         };
-        let (outcome, usage) = tokio::select! {
+        let Worked { outcome, usage, directory } = tokio::select! {
             // The stop first: a place that an aborted run has left must not start one that waits and is about to be aborted.
             // SECURITY: e2e::a_tenant_that_queues_five_hundred_runs_holds_up_nobody
             biased;
             never = stop => match never {},
             ended = work => ended,
         };
+        // What the run has left behind ends before its status is final, while the block is still its own.
+        let left = match &left {
+            Some(run) => self.finish_left(run).await,
+            None => None,
+        };
+        drop(block);
         log_end(&outcome, usage.as_ref());
-        report.close(outcome, usage).await
+        report.close(outcome, usage, directory.or(left)).await
+    }
+
+    /// Ends what an earlier daemon has left running for a run that has come to its end; its directory, if the run did not take it over.
+    async fn finish_left(&self, run: &RunId) -> Option<RunDirectory> {
+        let directory = self.directories.left(run).await?;
+        if let Some(terraform) = &self.terraform {
+            terraform.finish_left(&directory.operations()).await;
+        }
+        Some(directory)
     }
 
     /// The stages after the claim. A refusal or failure in any of them is the run's outcome.
     async fn work(
         &self,
-        claim: Claim,
+        claim: &Claim,
+        client: &RunClient,
+        resumed: Option<Resumed>,
         slot: &mut Slot,
         progress: Arc<Progress>,
-    ) -> (Outcome, Option<Usage>) {
+    ) -> Worked {
         let admitted = match admit(claim, &self.routes) {
             Ok(admitted) => admitted,
-            Err(outcome) => return (outcome, None),
+            Err(outcome) => return Worked::not(outcome),
         };
         let run = &admitted.run;
         tracing::info!(
@@ -107,11 +159,11 @@ impl Pipeline {
         progress.change(|timeline| timeline.limit(admitted.route.grants.limits()));
         let shared = match share(admitted, slot, &self.slots, &progress).await {
             Ok(shared) => shared,
-            Err(outcome) => return (outcome, None),
+            Err(outcome) => return Worked::not(outcome),
         };
         let prepared = match prepare(shared, self.protection.clone(), progress.abort()).await {
             Ok(prepared) => prepared,
-            Err(outcome) => return (outcome, None),
+            Err(outcome) => return Worked::not(outcome),
         };
         // SECURITY: e2e::secrets::what_a_component_leaks_is_redacted_on_its_way_to_mesh_stack
         progress.change(|timeline| timeline.redact_with(&prepared.redactor));
@@ -119,10 +171,14 @@ impl Pipeline {
             sandbox: &self.sandbox,
             directories: &self.directories,
             outbound: &self.outbound,
+            shutdown: &self.shutdown,
+            terraform: self.terraform.as_ref(),
             abort_grace: self.abort_grace,
         };
-        let (outcome, usage) = execute(prepared, &means, progress).await;
-        (outcome, Some(usage))
+        let belongings = belongings::of(claim, client, &prepared.run.run, resumed);
+        let Executed { outcome, usage, directory } =
+            execute(prepared, &means, belongings, progress).await;
+        Worked { outcome, usage: Some(usage), directory }
     }
 }
 

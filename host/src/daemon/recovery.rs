@@ -26,5 +26,5 @@ pub(super) async fn deliver(
     tracing::warn!(decided = end.is_some(), "reporting a run that an earlier daemon left behind");
     let update = end.unwrap_or_else(|| interrupted_update(&steps));
     let declared = report::declared(&steps);
-    report::deliver(&client, Some(&declared), update, Some(journal), backoff).await
+    report::deliver(&client, Some(&declared), (update, Some(journal)).into(), backoff).await
 }

@@ -1,7 +1,7 @@
 //! One run from a file, then exit: `EXECUTION_MODE=single-run`, for a job per run in Kubernetes.
 
 use super::LAST_REPORTS;
-use super::pipeline::{self, Pipeline};
+use super::pipeline::{self, Job, Pipeline};
 use crate::admit::Route;
 use crate::capability::http;
 use crate::meshstack::{BuildError, Claim, DocumentError, HttpConfig, RunClient, RunnerIdentity};
@@ -11,6 +11,7 @@ use crate::rundir::RunDirectories;
 use crate::sandbox::Sandbox;
 use crate::shutdown::Shutdown;
 use crate::slots::{self, Slots};
+use crate::terraform::Terraform;
 use blockhouse_policy::Limits;
 use std::io;
 use std::path::PathBuf;
@@ -31,6 +32,10 @@ pub(super) struct Config {
     pub(super) run_file: PathBuf,
     /// How components' requests leave the machine.
     pub(super) outbound: http::Config,
+    /// Native programs.
+    pub(super) terraform: Option<Terraform>,
+    /// How long they may take to end once they were interrupted.
+    pub(super) interrupt_patience: Duration,
     /// Who reports.
     pub(super) runner: RunnerIdentity,
     /// Where meshStack is, if that is configured: then the run's token goes nowhere else.
@@ -53,6 +58,7 @@ pub struct SingleRun {
     claim: Claim,
     client: RunClient,
     pipeline: Pipeline,
+    interrupt_patience: Duration,
     tasks: TaskTracker,
 }
 
@@ -126,6 +132,7 @@ impl SingleRun {
             sandbox,
             directories: RunDirectories::temporary(),
             outbound: pipeline::outbound(config.outbound, &routes)?,
+            terraform: config.terraform,
             routes,
             protection: Protection::Opened,
             reporter: Reporter::new(config.report, control.handle().clone(), tasks.clone()),
@@ -135,12 +142,13 @@ impl SingleRun {
             // The one run shares with nobody.
             slots: Slots::new(slots::Config { slots: 1, memory: u64::MAX, waiting: 1 }),
         };
-        Ok(Self { control, work, claim, client, pipeline, tasks })
+        let interrupt_patience = config.interrupt_patience;
+        Ok(Self { control, work, claim, client, pipeline, interrupt_patience, tasks })
     }
 
     /// Executes the run and reports it with its own token; blocks. `background` runs beside it on the control thread.
     pub fn run(self, background: impl Future<Output = ()> + Send + 'static) -> Delivery {
-        let Self { control, work, claim, client, pipeline, tasks } = self;
+        let Self { control, work, claim, client, pipeline, interrupt_patience, tasks } = self;
         let span = tracing::info_span!("run", run = %claim.id());
         let shutdown = pipeline.shutdown.clone();
         let aborting = shutdown.clone();
@@ -151,10 +159,11 @@ impl SingleRun {
                 shutdown.draining().await;
                 shutdown.abort();
             });
-            let patience = pipeline.abort_grace + LAST_REPORTS;
+            let patience = interrupt_patience + pipeline.abort_grace + LAST_REPORTS;
             let run = async move {
                 let mut slot = pipeline.slots.slot().await;
-                pipeline.carry_out(claim, &mut slot, client, Ok(None)).await
+                let job = Job { claim, client, journal: Ok(None), resumed: None };
+                pipeline.carry_out(job, &mut slot).await
             };
             let run = work.spawn(run.instrument(span));
             let given_up = async {

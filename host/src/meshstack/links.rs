@@ -101,6 +101,7 @@ pub(super) struct Paths {
     pub(super) register: Url,
     pub(super) update: Url,
     pub(super) plan: Result<Url, LinkError>,
+    base: Base,
 }
 
 impl Paths {
@@ -118,7 +119,18 @@ impl Paths {
             register: or_standard(register, run, || base.join(&standard)),
             update: or_standard(update, run, || base.join(&format!("{standard}/{runner}"))),
             plan: plan(base, run, links.plan_artifact.as_ref()),
+            base: base.clone(),
         }
+    }
+
+    /// Where the Terraform state of a block is.
+    pub(super) fn state(&self, tenant: &str, block: &str) -> Url {
+        let mut url = self.base.join("/api/terraform/state/workspace/");
+        // Can't fail: the base is http. Whatever is in the names, they stay one segment each.
+        if let Ok(mut segments) = url.path_segments_mut() {
+            segments.pop_if_empty().push(tenant).push("buildingBlock").push(block);
+        }
+        url
     }
 }
 

@@ -91,6 +91,12 @@ impl RunClient {
         })
     }
 
+    /// Where the Terraform state of the run's block is, for Terraform's `http` backend. The user is any, the password the run's token.
+    #[must_use]
+    pub fn state_address(&self, tenant: &str, block: &str) -> Url {
+        self.paths.state(tenant, block)
+    }
+
     /// Fetches the plan that the run must apply; at most `limit` bytes, and never more than [`PLAN_MAX`].
     ///
     /// # Errors

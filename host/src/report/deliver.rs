@@ -4,6 +4,7 @@ use crate::backoff::{self, Backoff};
 use crate::journal::{JournalError, RunJournal};
 use crate::meshstack::wire::{RunStatus, StepDeclaration, Update};
 use crate::meshstack::{CallError, CallErrorKind, RunClient};
+use crate::rundir::RunDirectory;
 use crate::telemetry::chain;
 
 /// How often meshStack may refuse before the run's slot is worth more: a token that has expired never becomes valid again. With
@@ -22,16 +23,37 @@ pub enum Delivery {
     Postponed(Option<Box<Update>>),
 }
 
+/// A final status on its way.
+#[derive(Debug)]
+pub struct Final {
+    /// What meshStack is to be told.
+    pub update: Update,
+    /// Where it is written down first.
+    pub journal: Option<RunJournal>,
+    /// What it follows from, to be removed once it is written down; at the latest, once it is settled.
+    pub directory: Option<RunDirectory>,
+}
+
+impl From<(Update, Option<RunJournal>)> for Final {
+    fn from((update, journal): (Update, Option<RunJournal>)) -> Self {
+        Self { update, journal, directory: None }
+    }
+}
+
 /// Writes the final status down, then registers (`steps`, unless that was done) and sends it until it is settled.
 pub async fn deliver(
     client: &RunClient,
     steps: Option<&[StepDeclaration]>,
-    mut update: Update,
-    journal: Option<RunJournal>,
+    final_status: Final,
     backoff: backoff::Config,
 ) -> Delivery {
-    if let Err(error) = record(journal.as_ref(), &update).await {
-        tracing::error!(error = %chain(&error), "the final status is not in the journal; a crash now would lose it");
+    let Final { mut update, journal, mut directory } = final_status;
+    match record(journal.as_ref(), &update).await {
+        // SECURITY: e2e::terraform::kills::a_run_directory_outlives_the_writing_of_the_final_status
+        Ok(()) => remove(&mut directory).await,
+        Err(error) => {
+            tracing::error!(error = %chain(&error), "the final status is not in the journal; a crash now would lose it");
+        }
     }
     let mut backoff = Backoff::new(backoff);
     let mut unregistered = steps;
@@ -71,10 +93,17 @@ pub async fn deliver(
             }
         }
     };
+    remove(&mut directory).await;
     if let Some(journal) = journal {
         journal.settle();
     }
     delivery
+}
+
+async fn remove(directory: &mut Option<RunDirectory>) {
+    if let Some(directory) = directory.take() {
+        directory.remove().await;
+    }
 }
 
 async fn send(

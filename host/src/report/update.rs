@@ -1,11 +1,11 @@
 //! From our picture of a run to meshStack's words.
 
 use crate::meshstack::wire::{
-    Output, OutputKind, RunStatus, Step, StepDeclaration, StepStatus, Update,
+    Artifact, Output, OutputKind, RunStatus, Step, StepDeclaration, StepStatus, Update,
 };
 use crate::outcome::{AbortReason, Outcome};
 use crate::run::Json;
-use crate::timeline::{self, Changes, StepReport, Timeline};
+use crate::timeline::{self, Changes, Plan, StepReport, Timeline};
 use blockhouse_policy::Limits;
 use std::collections::BTreeMap;
 
@@ -18,6 +18,14 @@ pub(super) fn progress_update(changes: Changes) -> Update {
 #[must_use]
 pub fn final_update(outcome: &Outcome, changes: Changes) -> Update {
     update(run_status(outcome), changes)
+}
+
+/// Adds the plan of a dry run to its final report.
+pub(super) fn attach(update: &mut Update, plan: Option<Plan>) {
+    if let Some(Plan { bytes, changes }) = plan {
+        update.artifact = Some(Artifact(bytes));
+        update.changes_detected = Some(changes);
+    }
 }
 
 /// The report of a run that a dead daemon left behind; `known` are the steps that meshStack knows of. Those that had ended stay

@@ -125,8 +125,8 @@ fn empty(
     beneath::remove_dir(root, outer.as_ref())
 }
 
-/// Removes everything in a directory, which is at `path`.
-pub(super) fn remove_all(path: &Path, base: &Arc<File>) {
+/// Removes everything in a directory, which is at `path`, but for what `is_kept` says yes to.
+pub(super) fn remove_all(path: &Path, base: &Arc<File>, is_kept: impl Fn(&OsStr) -> bool) {
     let entries = match read_base_dir(base) {
         Ok(entries) => entries,
         Err(error) => {
@@ -137,6 +137,9 @@ pub(super) fn remove_all(path: &Path, base: &Arc<File>) {
     for entry in entries.flatten() {
         // SECURITY: rundir::what_was_left_over_is_removed_and_links_are_not_followed
         let name = entry.file_name();
+        if is_kept(&name) {
+            continue;
+        }
         let path = path.join(&name);
         Place::new(Arc::clone(base), name, path).remove();
     }

@@ -23,15 +23,20 @@ pub enum Need {
     HttpWhenUsed,
     /// Nothing: it does no harm.
     Nothing,
+    /// The grant of Terraform. Nobody imports these interfaces without meaning it.
+    Terraform,
     /// It does not exist here, whatever the policy.
     Unknown,
 }
 
 /// All that is linked, without versions, and what it needs.
 const INTERFACES: &[(&str, Need)] = &[
+    ("blockhouse:block/artifacts", Need::Terraform),
     ("blockhouse:block/configuration", Need::Nothing),
     ("blockhouse:block/http", Need::Http),
     ("blockhouse:block/progress", Need::Nothing),
+    ("blockhouse:block/sources", Need::Terraform),
+    ("blockhouse:block/terraform", Need::Terraform),
     ("blockhouse:block/types", Need::Nothing),
     ("wasi:cli/environment", Need::Nothing),
     ("wasi:cli/exit", Need::Nothing),

@@ -4,8 +4,11 @@ wasmtime::component::bindgen!({
     path: "../wit",
     world: "implementation",
     imports: {
+        "blockhouse:block/artifacts": async | trappable,
         "blockhouse:block/http.send": async | trappable,
         "blockhouse:block/progress.pause": async | trappable,
+        "blockhouse:block/sources": async | trappable,
+        "blockhouse:block/terraform": async | trappable,
         default: trappable,
     },
     exports: { default: async },

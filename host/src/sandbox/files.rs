@@ -63,9 +63,9 @@ struct Listing {
 
 /// Shows the component its directory, and nothing else.
 pub(super) fn preopen(wasi: &mut WasiCtxBuilder, work: &WorkDirectory) -> wasmtime::Result<()> {
-    let permissions = match work.permit().access() {
-        FilesAccess::ReadOnly => FsPerms::ReadOnly,
-        FilesAccess::ReadWrite => FsPerms::ReadWrite,
+    let permissions = match work.permit().map(FilesPermit::access) {
+        Some(FilesAccess::ReadWrite) => FsPerms::ReadWrite,
+        Some(FilesAccess::ReadOnly) | None => FsPerms::ReadOnly,
     };
     wasi.preopened_dir(work.path(), WORK, permissions)?;
     Ok(())

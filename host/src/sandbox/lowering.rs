@@ -11,18 +11,21 @@ pub(super) fn run(table: &mut ResourceTable, opened: OpenedRun) -> wasmtime::Res
     let OpenedRun { run, inputs, settings } = opened;
     let inputs = inputs.into_iter().map(|input| {
         // The text of text types is the text; everything else is JSON.
-        let is_json = !input.kind.is_text();
+        let form = Form {
+            is_json: !input.kind.is_text(),
+            is_code: matches!(input.kind, InputKind::Code | InputKind::List),
+        };
         Ok(wit::Input {
-            value: value(table, &input.key, input.value, is_json)?,
+            value: value(table, &input.key, input.value, form)?,
             key: input.key,
             type_: input_type(input.kind),
             environment: input.environment,
         })
     });
     let inputs = inputs.collect::<wasmtime::Result<_>>()?;
-    let settings = settings
-        .into_iter()
-        .map(|(key, setting)| Ok(wit::Setting { value: value(table, &key, setting, false)?, key }));
+    let settings = settings.into_iter().map(|(key, setting)| {
+        Ok(wit::Setting { value: value(table, &key, setting, Form::default())?, key })
+    });
     let settings = settings.collect::<wasmtime::Result<_>>()?;
     Ok(wit::Run {
         id: run.id.as_str().to_owned(),
@@ -57,15 +60,22 @@ pub(super) fn run(table: &mut ResourceTable, opened: OpenedRun) -> wasmtime::Res
     })
 }
 
+/// What kind of text a secret is.
+#[derive(Clone, Copy, Default)]
+struct Form {
+    is_json: bool,
+    is_code: bool,
+}
+
 fn value(
     table: &mut ResourceTable,
     key: &str,
     value: Value,
-    is_json: bool,
+    form: Form,
 ) -> wasmtime::Result<wit::Value> {
     Ok(match value {
         Value::Json(json) => wit::Value::Json(json),
-        Value::Secret(text) => wit::Value::Secret(push(table, key, text, is_json)?),
+        Value::Secret(text) => wit::Value::Secret(push(table, key, text, form)?),
         Value::Text(text) => wit::Value::Text(text),
     })
 }
@@ -74,12 +84,12 @@ fn push(
     table: &mut ResourceTable,
     key: &str,
     text: SecretString,
-    is_json: bool,
+    Form { is_json, is_code }: Form,
 ) -> wasmtime::Result<wasmtime::component::Resource<SecretHandle>> {
     debug_assert!(
         !is_json || serde_json::from_str::<serde::de::IgnoredAny>(text.expose_secret()).is_ok()
     );
-    Ok(table.push(SecretHandle { key: key.to_owned(), text, is_json })?)
+    Ok(table.push(SecretHandle { key: key.to_owned(), text, is_json, is_code })?)
 }
 
 fn input_type(kind: InputKind) -> wit::InputType {

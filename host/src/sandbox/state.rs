@@ -5,9 +5,9 @@ use super::files::{self, Files};
 use super::limiter::MemoryLimiter;
 use super::stdio::Output;
 use crate::audit::Auditor;
-use crate::capability::Progress;
 use crate::capability::http::wasi::WasiHttp;
 use crate::capability::http::{Egress, HeaderSecrets};
+use crate::capability::{Native, Progress};
 use crate::rundir::WorkDirectory;
 use blockhouse_policy::Grants;
 use std::sync::Arc;
@@ -30,6 +30,8 @@ pub(crate) struct RunState {
     /// The way out, whichever interface it is asked by.
     pub(crate) egress: Arc<Egress>,
     pub(crate) wasi_http: WasiHttp,
+    /// What it drives native programs with, if it may.
+    pub(crate) native: Option<Native>,
     wasi: WasiCtx,
     work: u64,
     preempted: bool,
@@ -37,7 +39,8 @@ pub(crate) struct RunState {
 
 impl RunState {
     /// Fails if the directory that it is to see can't be opened.
-    pub(super) fn new(job: &Job) -> wasmtime::Result<Self> {
+    pub(super) fn new(job: &mut Job) -> wasmtime::Result<Self> {
+        let native = job.native.take();
         let Job { grants, progress, auditor, work, .. } = job;
         let work = work.as_ref();
         let mut table = ResourceTable::new();
@@ -52,7 +55,7 @@ impl RunState {
         if let Some(work) = work {
             files::preopen(&mut wasi, work)?;
         }
-        let files = Files::new(Arc::clone(auditor), work.map(WorkDirectory::permit));
+        let files = Files::new(Arc::clone(auditor), work.and_then(WorkDirectory::permit));
         let limiter = MemoryLimiter::new(grants.limits());
         let egress = Arc::new(Egress::new(
             Arc::clone(&job.outbound),
@@ -67,6 +70,7 @@ impl RunState {
             auditor: Arc::clone(auditor),
             wasi_http: WasiHttp::new(Arc::clone(&egress)),
             egress,
+            native,
             table,
             files,
             limiter,

@@ -38,6 +38,10 @@ impl Timeline {
     /// Fails the step that explains the outcome, and all that are still open.
     fn blame(&mut self, outcome: &Outcome) -> StepIndex {
         let message = outcome.user_message().unwrap_or_default();
+        let message = match self.remark.take() {
+            Some(remark) => format!("{message} {remark}"),
+            None => message,
+        };
         let message = self.door.message(&message).into_string();
         if self.summary.is_none() {
             self.summary = Some(message.clone());

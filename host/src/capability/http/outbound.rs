@@ -2,8 +2,8 @@
 
 use super::proxy::{InvalidProxy, Proxy};
 use super::resolve::{Lookups, Resolve, System};
-use super::tls::{BuildError, BuildErrorKind, Client};
-use blockhouse_policy::{HttpPermit, HttpRule, Policy, RuleId, Scheme};
+use super::tls::{BuildError, BuildErrorKind, Client, Files};
+use blockhouse_policy::{HttpPermit, Policy, Position, RuleId, Scheme};
 use secrecy::SecretString;
 use std::collections::HashMap;
 use std::path::Path;
@@ -100,16 +100,19 @@ impl Outbound {
         Path::new(&**policy.file()).parent().unwrap_or_else(|| Path::new(""))
     }
 
-    /// All mistakes in the certificates and keys that a policy names by paths relative to `directory`: what
-    /// [`Outbound::build`] would stop at, to be known before a daemon is started.
+    /// All mistakes in the certificates, keys and tokens that a policy names by paths relative to `directory`: what
+    /// [`Outbound::build`] or a checkout would stop at, to be known before a daemon is started.
     #[must_use]
     pub fn mistakes(policy: &Policy, directory: &Path) -> Vec<BuildError> {
-        let of_rule = |rule: &HttpRule| {
-            let at = rule.position().clone();
-            let kinds = Client::mistakes(rule, directory).into_iter();
+        let http = policy.http().iter().map(|rule| (rule.position(), Files::of_http(rule)));
+        let git = policy.terraform().into_iter().flat_map(|rule| &rule.git);
+        let git = git.map(|rule| (&rule.position, Files::of_git(rule)));
+        let of_rule = |(at, files): (&Position, Files<'_>)| {
+            let at = at.clone();
+            let kinds = files.mistakes(directory).into_iter();
             kinds.map(move |kind| BuildError { at: at.clone(), kind })
         };
-        policy.http().iter().flat_map(of_rule).collect()
+        http.chain(git).flat_map(of_rule).collect()
     }
 
     /// TLS as the rule wants it.

@@ -1,7 +1,7 @@
 //! TLS clients, made when the daemon starts: one for all rules without files of their own, one for each that has some.
 
 use super::error::SendError;
-use blockhouse_policy::{HttpRule, Position};
+use blockhouse_policy::{GitRule, HttpRule, Position};
 use rustls_platform_verifier::Verifier;
 use std::fs;
 use std::io::Read as _;
@@ -14,13 +14,14 @@ use tokio_rustls::rustls::crypto::{CryptoProvider, aws_lc_rs};
 use tokio_rustls::rustls::pki_types::pem::PemObject as _;
 use tokio_rustls::rustls::pki_types::{CertificateDer, PrivateKeyDer, ServerName};
 use tokio_rustls::rustls::{ClientConfig, Error as TlsError};
+use zeroize::Zeroizing;
 
 /// Bytes of a file of certificates or keys. Against wrong paths.
 const FILE_MAX: u64 = 1 << 20;
 
-/// Why a rule's TLS files can't be used.
+/// Why files that a rule names can't be used.
 #[derive(Debug, thiserror::Error)]
-#[error("{at}: the certificates that this rule names can't be used")]
+#[error("{at}: the files that this rule names can't be used")]
 pub struct BuildError {
     /// The rule.
     pub at: Position,
@@ -29,7 +30,7 @@ pub struct BuildError {
     pub kind: BuildErrorKind,
 }
 
-/// What is wrong with TLS files.
+/// What is wrong with such files.
 #[derive(Debug, thiserror::Error)]
 pub enum BuildErrorKind {
     /// The certificate and the key don't make a pair, or are of no use.
@@ -43,6 +44,12 @@ pub enum BuildErrorKind {
         /// Why.
         #[source]
         source: std::io::Error,
+    },
+    /// The file holds no token.
+    #[error("`{}` holds no token on a line of its own", path.display())]
+    Token {
+        /// Which file.
+        path: PathBuf,
     },
     /// The trusted roots can't be used.
     #[error("failed to set up the certificate authorities to trust: {0}")]
@@ -75,14 +82,22 @@ impl Client {
         directory: &Path,
         authorities: &[CertificateDer<'static>],
     ) -> Result<Option<Self>, BuildErrorKind> {
-        if rule.ca_file().is_none() && rule.client_certificate().is_none() {
+        Self::of_files(&Files::of_http(rule), directory, authorities)
+    }
+
+    fn of_files(
+        files: &Files<'_>,
+        directory: &Path,
+        authorities: &[CertificateDer<'static>],
+    ) -> Result<Option<Self>, BuildErrorKind> {
+        if files.authority.is_none() && files.client.is_none() {
             return Ok(None);
         }
         let mut authorities = authorities.to_vec();
-        if let Some(file) = rule.ca_file() {
+        if let Some(file) = files.authority {
             authorities.extend(certificates(&directory.join(file))?);
         }
-        let identity = match rule.client_certificate() {
+        let identity = match files.client {
             None => None,
             Some((certificate, key)) => {
                 let key = private_key(directory.join(key))?;
@@ -90,21 +105,6 @@ impl Client {
             }
         };
         build(authorities, identity).map(Some)
-    }
-
-    /// All that is wrong with the rule's files, where [`Client::of_rule`] stops at the first.
-    pub(super) fn mistakes(rule: &HttpRule, directory: &Path) -> Vec<BuildErrorKind> {
-        let (certificate, key) = rule.client_certificate().unzip();
-        let authority = rule.ca_file();
-        let each = [authority, certificate].into_iter().flatten();
-        let each = each.map(|file| certificates(&directory.join(file)).err());
-        let key = key.map(|file| private_key(directory.join(file)).err());
-        let mut mistakes: Vec<_> = each.chain(key).flatten().collect();
-        // What is wrong with them together is to be seen only once each is in order.
-        if mistakes.is_empty() {
-            mistakes.extend(Self::of_rule(rule, directory, &[]).err());
-        }
-        mistakes
     }
 
     /// The handshake. The certificate must be for this very name.
@@ -119,6 +119,44 @@ impl Client {
             .connect(name, stream)
             .await
             .map_err(|error| SendError::Tls { target, reason: error.to_string() })
+    }
+}
+
+/// The files that a rule names.
+#[derive(Debug)]
+pub(super) struct Files<'p> {
+    authority: Option<&'p str>,
+    client: Option<(&'p str, &'p str)>,
+    token: Option<&'p str>,
+}
+
+impl<'p> Files<'p> {
+    pub(super) fn of_git(rule: &'p GitRule) -> Self {
+        let client = rule.client_certificate.as_ref();
+        Self {
+            authority: rule.ca_file.as_deref(),
+            client: client.map(|(certificate, key)| (&**certificate, &**key)),
+            token: rule.token_file.as_deref(),
+        }
+    }
+
+    pub(super) fn of_http(rule: &'p HttpRule) -> Self {
+        Self { authority: rule.ca_file(), client: rule.client_certificate(), token: None }
+    }
+
+    /// All that is wrong with them, where [`Client::of_rule`] stops at the first.
+    pub(super) fn mistakes(&self, directory: &Path) -> Vec<BuildErrorKind> {
+        let (certificate, key) = self.client.unzip();
+        let each = [self.authority, certificate].into_iter().flatten();
+        let each = each.map(|file| certificates(&directory.join(file)).err());
+        let key = key.map(|file| private_key(directory.join(file)).err());
+        let mut mistakes: Vec<_> = each.chain(key).flatten().collect();
+        // What is wrong with them together is to be seen only once each is in order.
+        if mistakes.is_empty() {
+            mistakes.extend(Client::of_files(self, directory, &[]).err());
+        }
+        mistakes.extend(self.token.and_then(|file| token(directory.join(file)).err()));
+        mistakes
     }
 }
 
@@ -163,6 +201,14 @@ fn private_key(path: PathBuf) -> Result<PrivateKeyDer<'static>, BuildErrorKind> 
     let pem = read(&path)?;
     PrivateKeyDer::from_pem_slice(&pem)
         .map_err(|_| BuildErrorKind::What { path, what: "private key" })
+}
+
+/// A text of one line, which is not kept: whoever uses it reads it again, since tokens are renewed.
+fn token(path: PathBuf) -> Result<(), BuildErrorKind> {
+    let bytes = Zeroizing::new(read(&path)?);
+    let text = bytes.trim_ascii();
+    let is_token = !text.is_empty() && text.iter().all(u8::is_ascii_graphic);
+    if is_token { Ok(()) } else { Err(BuildErrorKind::Token { path }) }
 }
 
 fn read(path: &Path) -> Result<Vec<u8>, BuildErrorKind> {

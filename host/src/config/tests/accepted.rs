@@ -56,16 +56,12 @@ fn existing_terraform_runner_configuration_works_unchanged() {
     let wall_times = config.rules.routes.iter().map(|route| route.grants.limits().wall_time);
     assert!(wall_times.into_iter().all(|wall_time| wall_time == minutes(60)));
     assert_eq!(config.state.directory, PathBuf::from("/tmp/runner/wd"));
-    assert_eq!(config.terraform.workspace_timeout, minutes(6));
-    assert_eq!(config.terraform.init_timeout, minutes(4));
-    assert_eq!(config.terraform.install_directory, Some(PathBuf::from("/tmp/runner/tfbin")));
-    assert!(config.terraform.insecure_host_keys);
+    assert_eq!(config.terraform.workspace_timeout, Some(minutes(6)));
+    assert_eq!(config.terraform.init_timeout, Some(minutes(4)));
+    assert_eq!(config.terraform.tools.directory, Some(PathBuf::from("/tmp/runner/tfbin")));
+    assert!(config.terraform.sources.insecure_host_keys);
     let keys: Vec<_> = warnings.iter().map(|warning| &*warning.key).collect();
-    assert_eq!(keys, ["wsTimeoutMins", "initTimeoutMins", "tfInstallDir", "insecureHostKeys"]);
-    assert_eq!(
-        warnings[0].to_string(),
-        "runner-config.yml:3:16: wsTimeoutMins: takes effect with TERRAFORM runs, which this build does not execute yet"
-    );
+    assert_eq!(keys, ["insecureHostKeys"]);
 }
 
 #[test]
