@@ -23,6 +23,10 @@ mod probes;
 mod secrets;
 mod shares;
 mod stopping;
+mod terraform;
+#[cfg(target_os = "linux")]
+mod terraform_walls;
+mod terraform_workspace;
 
 use blockhouse_emulator::{Emulator, RunState, RunView, Status};
 use blockhouse_tests::{API_KEY, CERTIFICATE};

@@ -49,6 +49,12 @@ fn a_run_is_explained_with_its_route_and_each_of_its_secrets() {
 }
 
 #[test]
+fn a_run_of_terraform_is_explained_with_its_repository_its_version_and_its_environment() {
+    let run = ["--run", "policies/multi-tenant/runs/terraform.json"];
+    assert_explained(&run, include_str!("../fixtures/explain/terraform.txt"));
+}
+
+#[test]
 fn a_run_that_no_route_takes_is_explained_as_well() {
     let run = ["--run", "tests/fixtures/wire/claimed-run-terraform.json"];
     let config = "policies/multi-tenant/runner-config.yml";
@@ -56,7 +62,7 @@ fn a_run_that_no_route_takes_is_explained_as_well() {
         self::run(&repository(), &[&["policy", "explain", "--config", config][..], &run].concat());
     let text = stdout(&output);
     assert!(text.contains("no route is for it"), "{text}");
-    for route in ["cost-centre", "platform", "team-components", "manual"] {
+    for route in ["cost-centre", "platform", "team-components", "team-terraform", "manual"] {
         assert!(text.contains(&format!("route `{route}` is not for it: ")), "{text}");
     }
 }
@@ -241,6 +247,44 @@ async fn certificates_and_keys_that_policies_name_are_checked_with_the_configura
     assert_eq!(check().status.code(), Some(0), "{}", stderr(&check()));
     fs::write(below.join("policy.toml"), policy_with_bad_files(&below)).unwrap();
     assert_bad_files_are_told(&check(), "below/policy.toml");
+}
+
+#[test]
+fn tokens_and_certificates_for_git_are_checked_with_the_policy() {
+    let directory = tempfile::tempdir().unwrap();
+    policy_with_bad_files(directory.path());
+    fs::write(directory.path().join("token"), "hunter2\n").unwrap();
+    fs::write(directory.path().join("page.html"), "<html>\nnot a token\n").unwrap();
+    let rule =
+        |more: &str| format!("[[terraform.git]]\nreason = 'r'\nhosts = ['git.example']\n{more}\n");
+    let section =
+        "description = 'x'\n[terraform]\nreason = 'r'\nverbs = ['plan']\nrepositories = ['*']\n";
+    let policy = [
+        section,
+        &rule("token_file = 'token'\nca_file = 'good.pem'"),
+        &rule("token_file = 'page.html'"),
+        &rule("token_file = 'missing'\nca_file = 'broken.pem'"),
+        &rule("client_certificate = { certificate_file = 'good.pem', key_file = 'other-key.pem' }"),
+    ];
+    fs::write(directory.path().join("policy.toml"), policy.concat()).unwrap();
+    let output = run(directory.path(), &["policy", "check", "policy.toml"]);
+    assert_eq!(output.status.code(), Some(64));
+    let text = stderr(&output);
+    let lines: Vec<_> = text.lines().filter(|line| line.contains("policy.toml:")).collect();
+    let expected = [
+        (11, "page.html` holds no token"),
+        (15, "broken.pem` holds no certificate"),
+        (15, "missing"),
+        (20, "the client certificate can't be used"),
+    ];
+    assert_eq!(lines.len(), expected.len(), "{text}");
+    for (line, (number, words)) in lines.into_iter().zip(expected) {
+        assert!(
+            line.contains(&format!("policy.toml:{number}: ")) && line.contains(words),
+            "{line}"
+        );
+    }
+    assert!(!text.contains("hunter2"), "{text}");
 }
 
 #[test]

@@ -1,7 +1,7 @@
 //! The policies that people copy: the files, the examples in documents and the table of limits.
 
 use crate::repository::{files, text};
-use blockhouse_policy::{Limit, Limits, Policy};
+use blockhouse_policy::{Limit, Limits, Policy, ReservedName, TerraformLimits};
 
 /// The fenced blocks of one language in a Markdown file.
 fn fenced(markdown: &str, language: &str) -> Vec<String> {
@@ -43,17 +43,35 @@ fn every_example_of_a_policy_in_a_document_is_valid() {
 }
 
 /// A limit as the document lists it.
-fn row(limit: &Limit) -> String {
-    let default = limit.default.map_or_else(|| "none".to_owned(), |_| limit.of(&Limits::default()));
+fn row<L: Default>(limit: &Limit<L>) -> String {
+    let default = limit.default.map_or_else(|| "none".to_owned(), |_| limit.of(&L::default()));
     let (key, bounds, attack) = (limit.key, limit.bounds(), limit.attack);
     format!("| `{key}` | {default} | {bounds} | {attack} |")
 }
 
+/// The lines are in the document, one below the other.
+#[track_caller]
+fn assert_table(lines: &[String]) {
+    let (readme, table) = (text("policies/README.md"), lines.join("\n"));
+    assert!(readme.contains(&table), "policies/README.md lacks:\n{table}");
+}
+
 #[test]
 fn the_table_of_limits_is_that_of_the_program() {
-    let readme = text("policies/README.md");
-    for limit in Limits::TABLE {
-        let line = row(limit);
-        assert!(readme.contains(&line), "policies/README.md lacks:\n{line}");
-    }
+    assert_table(&Limits::TABLE.iter().map(row).collect::<Vec<_>>());
+}
+
+#[test]
+fn the_table_of_the_limits_of_terraform_is_that_of_the_program() {
+    assert_table(&TerraformLimits::TABLE.iter().map(row).collect::<Vec<_>>());
+}
+
+#[test]
+fn the_table_of_reserved_names_is_that_of_the_program() {
+    let rows = ReservedName::TABLE.iter().map(|reserved| {
+        let ReservedName { name, never, reason } = reserved;
+        let granted = if *never { "never" } else { "by its name" };
+        format!("| `{name}` | {granted} | {reason} |")
+    });
+    assert_table(&rows.collect::<Vec<_>>());
 }

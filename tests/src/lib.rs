@@ -1,10 +1,42 @@
-//! What the suites and the demo share: daemons in this process ([`Runner`]) and as a process of their own ([`Process`]).
+//! What the suites and the demo share: daemons in this process ([`Runner`]) and as a process of their own ([`Process`]),
+//! Terraform's surroundings ([`terraform`], [`ProviderMirror`], [`GitHttp`], [`GitSsh`]), and what goes wrong ([`kill_matrix`]).
 
+mod authority;
+mod git_http;
+mod git_repository;
+#[cfg(unix)]
+mod git_ssh;
+pub mod kill_matrix;
+mod leaks;
 mod process;
+#[cfg(target_os = "linux")]
+mod processes;
+mod provider_mirror;
+pub mod releases;
 mod runner;
+#[cfg(target_os = "linux")]
+mod small_disk;
+pub mod terraform;
+#[cfg(target_os = "linux")]
+mod wall_clock;
 
+pub use authority::Authority;
+pub use git_http::{GitHttp, GitHttpMode, GitHttpRequest};
+pub use git_repository::{GitFile, GitRepository, find_on_path, git, on_path};
+#[cfg(unix)]
+pub use git_ssh::GitSsh;
+pub use leaks::{Leak, Leaks};
 pub use process::Process;
+#[cfg(target_os = "linux")]
+pub use processes::{Processes, Role, Seen};
+pub use provider_mirror::{
+    MirrorMode, MirrorServer, MirroredProvider, ProviderMirror, ProviderProgram, platform,
+};
 pub use runner::{Component, Runner, RunnerBuilder};
+#[cfg(target_os = "linux")]
+pub use small_disk::SmallDisk;
+#[cfg(target_os = "linux")]
+pub use wall_clock::WallClock;
 
 use blockhouse::sandbox::Compiler;
 use std::path::PathBuf;
@@ -40,7 +72,16 @@ pub fn base64(bytes: &[u8]) -> String {
 /// If it is not where Cargo puts it: beside the folder of the test that is running.
 #[must_use]
 pub fn program() -> PathBuf {
-    let name = format!("blockhouse-under-test{}", std::env::consts::EXE_SUFFIX);
+    program_named("blockhouse-under-test")
+}
+
+/// Another program of this package.
+///
+/// # Panics
+/// See [`program`].
+#[must_use]
+pub fn program_named(name: &str) -> PathBuf {
+    let name = format!("{name}{}", std::env::consts::EXE_SUFFIX);
     let test = std::env::current_exe().unwrap_or_default();
     let folders = test.ancestors().skip(1).take(2);
     let found = folders.map(|folder| folder.join(&name)).find(|path| path.is_file());

@@ -67,6 +67,10 @@ impl Process {
     pub fn command(program: &Path, directory: &Path) -> Command {
         let mut command = Command::new(program);
         command.env_clear().current_dir(directory).env("HOME", directory);
+        // Where git, ssh and bash are.
+        if let Some(path) = std::env::var_os("PATH") {
+            command.env("PATH", path);
+        }
         command
     }
 
@@ -75,10 +79,23 @@ impl Process {
     /// # Errors
     /// If it can't be started.
     pub fn start(program: &Path, directory: &Path) -> Result<Self> {
+        Self::start_with(program, directory, &[])
+    }
+
+    /// The same with these variables in its environment.
+    ///
+    /// # Errors
+    /// If it can't be started.
+    pub fn start_with(
+        program: &Path,
+        directory: &Path,
+        environment: &[(String, String)],
+    ) -> Result<Self> {
         let log = directory.join("daemon.log");
         let file = fs::File::options().create(true).append(true).open(&log)?;
         let child = Self::command(program, directory)
             .arg("daemon")
+            .envs(environment.iter().map(|(name, value)| (name, value)))
             .stdin(Stdio::null())
             .stdout(file.try_clone()?)
             .stderr(file)

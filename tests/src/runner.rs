@@ -241,6 +241,9 @@ impl RunnerBuilder {
             abort_grace: self.abort_grace,
             limits: test_limits(),
             outbound: blockhouse::capability::http::Config::default(),
+            // `Process` has it: it is put together from the operator's configuration.
+            terraform: None,
+            interrupt_patience: Duration::ZERO,
         };
         let shutdown = Shutdown::default();
         let daemon = Daemon::build(config, sandbox, routes, shutdown.clone())?;

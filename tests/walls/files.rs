@@ -135,12 +135,12 @@ pub(crate) mod leave_files {
     use blockhouse::admit::Route;
     use blockhouse::capability::Progress;
     use blockhouse::capability::http::{self, Outbound};
-    use blockhouse::execute::{Means, execute};
+    use blockhouse::execute::{Belongings, Means, execute};
     use blockhouse::outcome::{AbortReason, Outcome};
     use blockhouse::prepare::PreparedRun;
     use blockhouse::run::{InputKind, OpenedInput, Value};
     use blockhouse::rundir::RunDirectories;
-    use blockhouse::shutdown::Abort;
+    use blockhouse::shutdown::{Abort, Shutdown};
     use blockhouse::slots::{self, Need, Slots};
     use blockhouse::timeline::Timeline;
     use blockhouse_artifacts::LEAVE_FILES;
@@ -164,22 +164,29 @@ pub(crate) mod leave_files {
         let (key, kind) = ("way".to_owned(), InputKind::String);
         let run = opened_run(vec![OpenedInput { key, kind, value, environment: false }]);
         let progress = Arc::new(Progress::new(Timeline::new(&tight()), Abort::default()));
-        let directories = RunDirectories::open(state).unwrap();
+        let directories = RunDirectories::open(state, |_| false).unwrap();
         let shared = Arc::clone(&progress);
         let work = tokio::spawn(async move {
             let slots = Slots::new(slots::Config { slots: 1, memory: 1 << 30, waiting: 1 });
             let mut slot = slots.slot().await;
             let need = Need { tenant: Arc::from("tenant"), tenant_runs: None, memory: 1 };
             let place = slot.place(need, |_| ()).await;
-            let prepared = PreparedRun { run, route, redactor: Arc::default(), place };
+            let (document, redactor) = (None, Arc::default());
+            let prepared = PreparedRun { run, document, route, redactor, place };
             let outbound = Outbound::build(http::Config::default(), []).unwrap();
             let means = Means {
                 sandbox: sandbox(),
                 directories: &directories,
                 outbound: &Arc::new(outbound),
+                shutdown: &Shutdown::default(),
+                terraform: None,
                 abort_grace: Duration::ZERO,
             };
-            execute(prepared, &means, shared).await.0
+            let executed = execute(prepared, &means, Belongings::default(), shared).await;
+            if let Some(directory) = executed.directory {
+                directory.remove().await;
+            }
+            executed.outcome
         });
         Stage { progress, work }
     }

@@ -2,7 +2,6 @@
 //!
 //! Servers are on loopback, which policies here grant by `private`, and names lead there by a resolver of the tests' own.
 
-mod certificates;
 pub(crate) mod http_endless_body;
 pub(crate) mod http_hoard_headers;
 pub(crate) mod http_many_connections;

@@ -29,7 +29,14 @@ mod quota;
 #[cfg(test)]
 mod secrets;
 #[cfg(test)]
+#[cfg(target_os = "linux")]
+mod shim;
+#[cfg(test)]
+mod sources;
+#[cfg(test)]
 mod surroundings;
+#[cfg(test)]
+mod terraform;
 #[cfg(test)]
 mod time;
 #[cfg(test)]
@@ -41,7 +48,7 @@ mod trial;
 mod every_guest_has_a_test {
     use crate::{
         endings::*, files::*, fuel::*, host_calls::*, http::*, load::*, memory::*, neighbours::*,
-        quota::*, secrets::*, surroundings::*, time::*, timeline::*,
+        quota::*, secrets::*, surroundings::*, terraform::*, time::*, timeline::*,
     };
 
     macro_rules! has_a_test {

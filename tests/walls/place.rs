@@ -2,7 +2,7 @@
 
 use crate::trial::Trial;
 use blockhouse::run::{RunId, Value};
-use blockhouse::rundir::{RunDirectories, RunDirectory};
+use blockhouse::rundir::{Kind, RunDirectories, RunDirectory};
 use blockhouse_policy::{FilesPermit, Grants, Limits, Policy};
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -37,8 +37,8 @@ impl Place {
     pub(crate) async fn with(policy: &str) -> Self {
         let state = tempfile::tempdir().unwrap();
         let run = RunId::parse("run").unwrap();
-        let directories = RunDirectories::open(state.path()).unwrap();
-        let directory = directories.create(&run, permit(policy)).await.unwrap();
+        let directories = RunDirectories::open(state.path(), |_| false).unwrap();
+        let directory = directories.create(&run, permit(policy), Kind::Component).await.unwrap();
         Self { state, directory, policy: policy.to_owned() }
     }
 

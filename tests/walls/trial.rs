@@ -1,8 +1,8 @@
 //! What the tests share: a guest, tight limits and the picture of how it ended.
 
 use blockhouse::audit::{About, Auditor};
-use blockhouse::capability::Progress;
 use blockhouse::capability::http::{self, Outbound};
+use blockhouse::capability::{Native, Progress};
 use blockhouse::digest::Digest;
 use blockhouse::outcome::{AbortReason, Failure, LimitHit, Outcome, Usage};
 use blockhouse::prepare::redactor;
@@ -82,6 +82,7 @@ pub(crate) struct Trial {
     policy: String,
     http: http::Config,
     work: Option<WorkDirectory>,
+    native: Option<Native>,
     inputs: Vec<OpenedInput>,
     grace: Duration,
 }
@@ -96,8 +97,8 @@ impl Trial {
         let limits = tight();
         let component = load(sandbox, guest, limits.component_bytes);
         let (policy, http) = (String::new(), http::Config::default());
-        let (work, inputs) = (None, Vec::new());
-        Self { sandbox, component, limits, policy, http, work, inputs, grace: HOUR }
+        let (work, native, inputs) = (None, None, Vec::new());
+        Self { sandbox, component, limits, policy, http, work, native, inputs, grace: HOUR }
     }
 
     pub(crate) fn with(mut self, change: impl FnOnce(&mut Limits)) -> Self {
@@ -111,8 +112,18 @@ impl Trial {
         self
     }
 
-    pub(crate) fn input(mut self, key: &str, value: Value) -> Self {
-        let (key, kind) = (key.to_owned(), InputKind::String);
+    /// What it drives native programs with.
+    pub(crate) fn native(mut self, native: Native) -> Self {
+        self.native = Some(native);
+        self
+    }
+
+    pub(crate) fn input(self, key: &str, value: Value) -> Self {
+        self.input_of(InputKind::String, key, value)
+    }
+
+    pub(crate) fn input_of(mut self, kind: InputKind, key: &str, value: Value) -> Self {
+        let key = key.to_owned();
         self.inputs.push(OpenedInput { key, kind, value, environment: false });
         self
     }
@@ -168,7 +179,7 @@ impl Trial {
     }
 
     fn prepare(self) -> (impl Future<Output = (Outcome, Usage)>, Prepared) {
-        let Self { sandbox, component, limits, policy, http, work, inputs, grace } = self;
+        let Self { sandbox, component, limits, policy, http, work, native, inputs, grace } = self;
         let policy = format!("description = 'For tests.'\n{policy}");
         let policy = Policy::parse("test.toml", &policy).unwrap_or_else(|error| panic!("{error}"));
         let outbound = Outbound::build(http, [&policy]).unwrap();
@@ -180,6 +191,7 @@ impl Trial {
         let job = Job {
             run,
             grants: Arc::new(Grants::new(Arc::new(policy), None, &limits)),
+            native,
             work,
             progress: Arc::clone(&progress),
             outbound: Arc::new(outbound),

@@ -1,6 +1,6 @@
 //! What the demo orders, and what must come of it.
 
-use blockhouse_emulator::{InputType, RunSpec, RunState};
+use blockhouse_emulator::{InputType, RunSpec, RunState, Terraform};
 use serde_json::json;
 
 /// One run of the demo.
@@ -10,7 +10,7 @@ pub(crate) struct Case {
     /// The implementation type and component that it needs beside `MANUAL`.
     pub(crate) component: Option<(&'static str, &'static [u8])>,
     /// The order.
-    pub(crate) spec: fn() -> RunSpec,
+    pub(crate) spec: RunSpec,
     /// The step at which its user aborts it.
     pub(crate) aborted_at: Option<&'static str>,
     /// How it must end.
@@ -19,13 +19,31 @@ pub(crate) struct Case {
     pub(crate) says: &'static str,
 }
 
-/// All of them.
-pub(crate) fn cases() -> Vec<Case> {
+/// All of them; that of Terraform only if there is something for it.
+pub(crate) fn cases(terraform: Option<Terraform>) -> Vec<Case> {
+    let mut cases = components();
+    cases.extend(terraform.map(|implementation| {
+        Case {
+            name: "terraform",
+            component: None,
+            spec: RunSpec::terraform(implementation)
+                .input("name", InputType::String, json!("Ada \"${Lovelace}\""))
+                .sensitive_input("password", InputType::String, "only Terraform sees this"),
+            aborted_at: None,
+            state: RunState::Succeeded,
+            says: "Apply complete! Resources: 2 added",
+        }
+    }));
+    cases
+}
+
+fn components() -> Vec<Case> {
+    let of = |kind: &str| RunSpec::manual().implementation(json!({ "type": kind }));
     vec![
         Case {
             name: "manual, every input",
             component: None,
-            spec: every_input,
+            spec: every_input(),
             aborted_at: None,
             state: RunState::Succeeded,
             says: "",
@@ -33,10 +51,7 @@ pub(crate) fn cases() -> Vec<Case> {
         Case {
             name: "hello",
             component: Some(("HELLO", blockhouse_artifacts::HELLO)),
-            spec: || {
-                let spec = RunSpec::manual().implementation(json!({ "type": "HELLO" }));
-                spec.input("name", InputType::String, json!("Ada"))
-            },
+            spec: of("HELLO").input("name", InputType::String, json!("Ada")),
             aborted_at: None,
             state: RunState::Succeeded,
             says: "Hello, Ada!",
@@ -44,7 +59,7 @@ pub(crate) fn cases() -> Vec<Case> {
         Case {
             name: "hello, without a name",
             component: None,
-            spec: || RunSpec::manual().implementation(json!({ "type": "HELLO" })),
+            spec: of("HELLO"),
             aborted_at: None,
             state: RunState::Failed,
             says: "Please enter a name",
@@ -52,7 +67,7 @@ pub(crate) fn cases() -> Vec<Case> {
         Case {
             name: "endless loop",
             component: Some(("LOOP", blockhouse_artifacts::LOOP_FOREVER)),
-            spec: || RunSpec::manual().implementation(json!({ "type": "LOOP" })),
+            spec: of("LOOP"),
             aborted_at: None,
             state: RunState::Failed,
             says: "limit.cpu",
@@ -60,10 +75,7 @@ pub(crate) fn cases() -> Vec<Case> {
         Case {
             name: "asks for a secret",
             component: Some(("CURIOUS", blockhouse_artifacts::REVEAL_SECRET)),
-            spec: || {
-                let spec = RunSpec::manual().implementation(json!({ "type": "CURIOUS" }));
-                spec.sensitive_input("token", InputType::String, "not for components")
-            },
+            spec: of("CURIOUS").sensitive_input("token", InputType::String, "not for components"),
             aborted_at: None,
             state: RunState::Succeeded,
             says: "policy `policy` does not reveal the secret `token`",
@@ -71,7 +83,7 @@ pub(crate) fn cases() -> Vec<Case> {
         Case {
             name: "aborted by its user",
             component: Some(("PATIENT", blockhouse_artifacts::WATCH_ABORT)),
-            spec: || RunSpec::manual().implementation(json!({ "type": "PATIENT" })),
+            spec: of("PATIENT"),
             aborted_at: Some(ABORTED_STEP),
             state: RunState::Aborted,
             says: "aborted",
@@ -79,7 +91,7 @@ pub(crate) fn cases() -> Vec<Case> {
         Case {
             name: "unknown type",
             component: None,
-            spec: || RunSpec::manual().implementation(json!({ "type": "PULUMI" })),
+            spec: of("PULUMI"),
             aborted_at: None,
             state: RunState::Failed,
             says: "no component for the implementation type `PULUMI`",

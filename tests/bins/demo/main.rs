@@ -1,14 +1,17 @@
-//! `cargo demo`: emulator, daemon and every shipped component, for real, in half a minute.
+//! `cargo demo`: emulator, daemon and every shipped component, for real, in half a minute. That for Terraform needs `terraform` and
+//! `git` on PATH; without them everything else is shown, and said that it was not.
 //!
 //! The daemon runs as a process of its own: this very program, called with the daemon's arguments.
 
 mod cases;
+mod configuration;
 mod table;
 
 use anyhow::{Context as _, Result};
 use blockhouse_emulator::{Emulator, Event, RunState};
 use blockhouse_tests::{API_KEY, Process, patience};
 use cases::{Case, cases};
+use configuration::Configuration;
 use std::collections::HashMap;
 use std::process::ExitCode;
 use std::sync::{Arc, Mutex, PoisonError};
@@ -55,10 +58,18 @@ async fn demo() -> Result<bool> {
     let emulator = start_emulator(certificate, &names, &times).await?;
     say(&format!("2  an emulated meshStack listens on {}", emulator.url()));
 
-    let cases = cases();
+    let terraform = Configuration::new().await?;
+    let configuration = terraform.as_ref().ok();
+    let cases = cases(configuration.map(|configuration| configuration.implementation.clone()));
     let components: Vec<_> = cases.iter().filter_map(|case| case.component).collect();
-    Process::configure(directory.path(), &emulator, &components, "poll: {interval: 500ms}\n")?;
+    let more = configuration.map_or("", |configuration| configuration.daemon.as_str());
+    let more = format!("{more}poll: {{interval: 500ms}}\n");
+    Process::configure(directory.path(), &emulator, &components, &more)?;
     std::fs::write(directory.path().join("policy.toml"), POLICY)?;
+    match &terraform {
+        Ok(configuration) => configuration.write_policy(directory.path()).map(drop)?,
+        Err(why) => say(&format!("   {why}")),
+    }
     std::fs::rename(
         directory.path().join("runner-private.pem"),
         directory.path().join("TEST-ONLY-key.pem"),
@@ -84,10 +95,19 @@ async fn demo() -> Result<bool> {
     }
     say("");
     say(&table::render(&rows));
+    if terraform.is_ok() {
+        say("What the run of Terraform has left:");
+        let run = runs.last().and_then(|id| emulator.run(id)).context("the run is gone")?;
+        say(&configuration::results(&emulator, &run)?);
+        say("");
+    }
     let as_expected = rows.iter().all(table::Row::is_as_expected);
     let fine = as_expected && violations.is_empty() && is_stopped;
     if fine {
         say("All went as expected.");
+        if let Err(why) = &terraform {
+            say(&format!("But {why}."));
+        }
     } else {
         say(&format!("Not all went as expected. The daemon's log:\n{}", daemon.log()));
     }
@@ -146,7 +166,7 @@ fn order(
 ) -> Uuid {
     let id = Uuid::new_v4();
     names.lock().unwrap_or_else(PoisonError::into_inner).insert(id, case.name);
-    emulator.enqueue((case.spec)().id(id));
+    emulator.enqueue(case.spec.clone().id(id));
     if let Some(step) = case.aborted_at {
         emulator.abort_at_step(&id, step);
     }

@@ -99,12 +99,12 @@ pub(crate) fn run(world: &World, headers: &HeaderMap, id: Uuid) -> Result<(), Re
     }
 }
 
-/// For Terraform's state: any user, the token of a run of that block as password.
+/// For Terraform's state: any user, the token of a run of that block as password. Tells which run it is.
 pub(crate) fn state(
     world: &World,
     headers: &HeaderMap,
     address: &StateAddress,
-) -> Result<(), Refused> {
+) -> Result<Uuid, Refused> {
     match Credentials::of(headers) {
         Credentials::Basic { password, .. } => {
             let run = world.run_tokens.get(&password).and_then(|id| world.run(id));
@@ -116,12 +116,20 @@ pub(crate) fn state(
                 Some(run) if !run.token_is_valid(world.now) => {
                     Err(expired("the run token has expired"))
                 }
-                Some(_) => Ok(()),
+                Some(run) => Ok(run.id),
             }
         }
         Credentials::Missing => Err(unauthorized("no Authorization header")),
         Credentials::Bearer(_) | Credentials::Unreadable => {
             Err(unauthorized("the state backend takes Basic authorization only"))
         }
+    }
+}
+
+/// The run whose token is the password of a call to a state, for faults and records: it may still be refused.
+pub(crate) fn run_of_state_call(world: &World, headers: &HeaderMap) -> Option<Uuid> {
+    match Credentials::of(headers) {
+        Credentials::Basic { password, .. } => world.run_tokens.get(&password).copied(),
+        _ => None,
     }
 }

@@ -53,6 +53,7 @@ pub struct Builder {
     token_lifetime: Duration,
     run_timeout: Duration,
     recording: Recording,
+    state_locking: bool,
     observer: Observer,
 }
 
@@ -68,6 +69,7 @@ impl Builder {
             token_lifetime: TOKEN_LIFETIME,
             run_timeout: RUN_TIMEOUT,
             recording: Recording::Full,
+            state_locking: true,
             observer: Observer::default(),
         }
     }
@@ -135,6 +137,13 @@ impl Builder {
         self
     }
 
+    /// The state backend knows no `LOCK` and `UNLOCK` and answers them 405: nothing says that the real one has them.
+    #[must_use]
+    pub fn without_state_locking(mut self) -> Self {
+        self.state_locking = false;
+        self
+    }
+
     /// Calls this for everything that happens, in order and under the server's lock: hand the event on, and don't
     /// call the emulator from there.
     #[must_use]
@@ -168,6 +177,7 @@ impl Builder {
             token_lifetime: self.token_lifetime,
             run_timeout: self.run_timeout,
             recording: self.recording,
+            state_locking: self.state_locking,
         });
         let shared = Arc::new(Shared::new(World::new(Arc::clone(&config), self.observer)));
         let server = Server::start(listener, Arc::clone(&shared)).map_err(failed)?;

@@ -17,6 +17,7 @@ pub(crate) struct Config {
     pub(crate) token_lifetime: Duration,
     pub(crate) run_timeout: Duration,
     pub(crate) recording: Recording,
+    pub(crate) state_locking: bool,
 }
 
 impl fmt::Debug for Config {
@@ -29,6 +30,7 @@ impl fmt::Debug for Config {
             .field("token_lifetime", &self.token_lifetime)
             .field("run_timeout", &self.run_timeout)
             .field("recording", &self.recording)
+            .field("state_locking", &self.state_locking)
             .finish()
     }
 }

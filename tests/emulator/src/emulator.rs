@@ -1,11 +1,13 @@
 //! The test's hand on the server. Main type: [`Emulator`].
 
+mod outages;
+mod states;
+
 use std::collections::BTreeMap;
 use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
 
-use bytes::Bytes;
 use serde_json::Value;
 use uuid::Uuid;
 
@@ -19,7 +21,6 @@ use crate::run::Run;
 use crate::seal::{SealError, Sealer, token};
 use crate::server::{Server, Shared};
 use crate::spec::{Behavior, RunSpec};
-use crate::tfstate::TerraformState;
 use crate::view::{EmulatorView, RunState, RunView};
 use crate::violation::Violation;
 
@@ -196,7 +197,7 @@ impl Emulator {
         self.shared.world().faults.script(route, None, fault, times);
     }
 
-    /// Like [`Self::script`] for one run's register, update or artifact calls; these go before those for all runs.
+    /// Like [`Self::script`] for one run's register, update, artifact and state calls; these go before those for all runs.
     pub fn script_for_run(&self, route: Route, run: &Uuid, fault: Fault, times: u64) {
         self.shared.world().faults.script(route, Some(*run), fault, times);
     }
@@ -206,7 +207,7 @@ impl Emulator {
         self.shared.world().faults.randomise(faults);
     }
 
-    /// No more faults, scripted or by chance.
+    /// No more faults: neither scripted, nor lasting, nor by chance.
     pub fn clear_faults(&self) {
         self.shared.world().faults.clear();
     }
@@ -278,28 +279,6 @@ impl Emulator {
     #[must_use]
     pub fn registration(&self) -> Option<Value> {
         self.shared.world().registration.clone()
-    }
-
-    /// A block's Terraform state; none before its first request.
-    #[must_use]
-    pub fn terraform_state(&self, address: &StateAddress) -> Option<TerraformState> {
-        self.shared.world().states.get(address).cloned()
-    }
-
-    /// Stores a Terraform state as an earlier run would have.
-    pub fn set_terraform_state(&self, address: &StateAddress, state: impl Into<Vec<u8>>) {
-        let state = Bytes::from(state.into());
-        self.shared.world().change_state(address, |stored| {
-            stored.versions.push(state.clone());
-            stored.current = Some(state);
-        });
-        self.shared.changed();
-    }
-
-    /// Sets or clears a state's lock from outside: a lock that a dead run left behind. The info needs an `ID`.
-    pub fn set_terraform_lock(&self, address: &StateAddress, info: Option<Value>) {
-        self.shared.world().change_state(address, |state| state.lock = info);
-        self.shared.changed();
     }
 }
 

@@ -9,10 +9,11 @@ use crate::{Fault, FaultKind, RandomFaults, Route};
 /// Which requests: of this route, and of this run or of any.
 type Aim = (Route, Option<Uuid>);
 
-/// Scripted faults first (those for the run before those for the route), then chance.
+/// Scripted faults first, then outages (in both, those for the run before those for the route), then chance.
 #[derive(Debug, Default)]
 pub(crate) struct FaultPlan {
     scripts: HashMap<Aim, VecDeque<(Fault, u64)>>,
+    outages: HashMap<Aim, Fault>,
     random: Option<(RandomFaults, SplitMix)>,
     injected: BTreeMap<(Route, FaultKind), u64>,
 }
@@ -29,15 +30,26 @@ impl FaultPlan {
         self.random = Some((random, source));
     }
 
+    pub(crate) fn begin(&mut self, route: Route, run: Option<Uuid>, fault: Fault) {
+        self.outages.insert((route, run), fault);
+    }
+
+    pub(crate) fn end(&mut self, route: Route) {
+        self.outages.retain(|(of, _), _| *of != route);
+    }
+
     pub(crate) fn clear(&mut self) {
         self.scripts.clear();
+        self.outages.clear();
         self.random = None;
     }
 
     pub(crate) fn pick(&mut self, route: Route, run: Option<Uuid>) -> Option<Fault> {
         let scripted = run
             .and_then(|_| self.next_scripted(route, run))
-            .or_else(|| self.next_scripted(route, None));
+            .or_else(|| self.next_scripted(route, None))
+            .or_else(|| run.and_then(|_| self.outages.get(&(route, run)).cloned()))
+            .or_else(|| self.outages.get(&(route, None)).cloned());
         let fault = match scripted {
             Some(fault) => fault,
             None => {
@@ -61,6 +73,11 @@ impl FaultPlan {
             }
         }
         Some(fault)
+    }
+
+    pub(crate) fn injected_into(&self, route: Route) -> u64 {
+        let of = |(key, times): (&(Route, FaultKind), &u64)| (key.0 == route).then_some(*times);
+        self.injected.iter().filter_map(of).sum()
     }
 
     pub(crate) fn injected(&self) -> &BTreeMap<(Route, FaultKind), u64> {
@@ -107,6 +124,30 @@ mod tests {
         let (one, other) = (Uuid::from_u128(1), Uuid::from_u128(2));
         let mut plan = FaultPlan::default();
         plan.script(Route::Update, Some(one), Fault::DropBefore, 1);
+        assert!(plan.pick(Route::Update, Some(other)).is_none());
+        assert!(plan.pick(Route::Update, Some(one)).is_some());
+    }
+
+    #[test]
+    fn an_outage_lasts_until_it_is_ended_and_scripts_go_before_it() {
+        let mut plan = FaultPlan::default();
+        plan.begin(Route::StateWrite, None, Fault::status(500));
+        plan.script(Route::StateWrite, None, Fault::DropBefore, 1);
+        let kinds: Vec<_> =
+            (0..4).map(|_| plan.pick(Route::StateWrite, None).map(|fault| fault.kind())).collect();
+        let failed = Some(FaultKind::Answer);
+        assert_eq!(kinds, [Some(FaultKind::DropBefore), failed, failed, failed]);
+        assert!(plan.pick(Route::StateRead, None).is_none());
+        plan.end(Route::StateWrite);
+        assert!(plan.pick(Route::StateWrite, None).is_none());
+        assert_eq!(plan.injected_into(Route::StateWrite), 4);
+    }
+
+    #[test]
+    fn an_outage_for_one_run_leaves_the_others_alone() {
+        let (one, other) = (Uuid::from_u128(1), Uuid::from_u128(2));
+        let mut plan = FaultPlan::default();
+        plan.begin(Route::Update, Some(one), Fault::DropBefore);
         assert!(plan.pick(Route::Update, Some(other)).is_none());
         assert!(plan.pick(Route::Update, Some(one)).is_some());
     }

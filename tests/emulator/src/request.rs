@@ -23,7 +23,7 @@ pub enum Recording {
 pub struct RecordedRequest {
     /// Its endpoint.
     pub route: Route,
-    /// The run in its path.
+    /// The run in its path; of a call to a state, the one whose token it came with.
     pub run: Option<Uuid>,
     /// The HTTP method.
     pub method: String,

@@ -16,6 +16,9 @@ use crate::wire::{Register, Status, Update};
 /// How long a run token stays valid after its run ended: for a final status that is sent again.
 pub(crate) const RUN_TOKEN_GRACE: Duration = Duration::from_secs(300);
 
+/// The largest plan that the server takes and hands out.
+const PLAN_MAX: usize = 128 << 20;
+
 /// Where the plan that an `APPLY` must download comes from.
 #[derive(Debug, Clone)]
 pub(crate) enum Plan {
@@ -203,6 +206,10 @@ impl Run {
         }
         match update.artifact.as_deref().map(|text| STANDARD.decode(text)) {
             None => Ok(None),
+            Some(Ok(bytes)) if bytes.len() > PLAN_MAX => {
+                let text = format!("an artifact of {} bytes", bytes.len());
+                Err(Refused::violation(StatusCode::PAYLOAD_TOO_LARGE, text))
+            }
             Some(Ok(bytes)) => Ok(Some(bytes.into())),
             Some(Err(_)) => bad("the artifact is not base64".to_owned()),
         }
@@ -363,5 +370,16 @@ mod tests {
         assert_eq!(update(&mut run, json!({"artifact": "!"})), Err((400, true)));
         update(&mut run, json!({"artifact": "cGxhbg==", "changesDetected": true})).unwrap();
         assert_eq!(run.artifact.as_deref(), Some(b"plan".as_slice()));
+    }
+
+    #[test]
+    fn an_artifact_above_128_mib_is_refused() {
+        let mut run = registered();
+        run.is_detect = true;
+        let mut sized =
+            |bytes| update(&mut run, json!({"artifact": STANDARD.encode(vec![0; bytes])}));
+        assert_eq!(sized(PLAN_MAX + 1), Err((413, true)));
+        sized(PLAN_MAX).unwrap();
+        assert_eq!(run.artifact.map(|artifact| artifact.len()), Some(PLAN_MAX));
     }
 }

@@ -22,10 +22,12 @@ use tokio::sync::{oneshot, watch};
 use tokio::task::JoinSet;
 
 use crate::answer::{Answer, JSON};
+use crate::authorization;
 use crate::body::AnswerBody;
 use crate::endpoint::{self, Call};
 use crate::event::Event;
 use crate::fault::Fault;
+use crate::reach::Reach;
 use crate::request::RecordedRequest;
 use crate::route::Target;
 use crate::world::World;
@@ -43,11 +45,16 @@ struct Dropped;
 pub(crate) struct Shared {
     world: Mutex<World>,
     changes: watch::Sender<()>,
+    reach: watch::Sender<Reach>,
 }
 
 impl Shared {
     pub(crate) fn new(world: World) -> Self {
-        Self { world: Mutex::new(world), changes: watch::Sender::new(()) }
+        Self {
+            world: Mutex::new(world),
+            changes: watch::Sender::new(()),
+            reach: watch::Sender::new(Reach::Reachable),
+        }
     }
 
     /// A panic in a test's condition must not hide the reason behind a poisoned lock.
@@ -57,6 +64,10 @@ impl Shared {
 
     pub(crate) fn changed(&self) {
         self.changes.send_replace(());
+    }
+
+    pub(crate) fn set_reach(&self, reach: Reach) {
+        self.reach.send_replace(reach);
     }
 
     pub(crate) fn changes(&self) -> watch::Receiver<()> {
@@ -126,15 +137,30 @@ async fn accept(listener: TcpListener, shared: Arc<Shared>) {
 }
 
 async fn serve(stream: TcpStream, shared: Arc<Shared>) {
+    let mut reach = shared.reach.subscribe();
+    let now = *reach.borrow_and_update();
+    if now != Reach::Reachable {
+        shared.world().turned_away += 1;
+        shared.changed();
+        if now == Reach::Silent {
+            // Connected, and then nothing, until that changes.
+            let _ = reach.wait_for(|reach| *reach != Reach::Silent).await;
+        }
+        return;
+    }
     // Answers are small; waiting for more to send would cost 40 ms each.
     let _ = stream.set_nodelay(true);
     shared.world().connections += 1;
     let service = service_fn(move |request| respond(Arc::clone(&shared), request));
-    // An error is a fault of ours or a client that left: neither concerns anybody.
-    let _ = http1::Builder::new()
+    let served = http1::Builder::new()
         .timer(TokioTimer::new())
-        .serve_connection(TokioIo::new(stream), service)
-        .await;
+        .serve_connection(TokioIo::new(stream), service);
+    tokio::select! {
+        // An error is a fault of ours or a client that left: neither concerns anybody.
+        _ = served => {}
+        // Connections that are open when the server goes dark end there and then.
+        _ = reach.wait_for(|reach| *reach != Reach::Reachable) => {}
+    }
 }
 
 async fn respond(
@@ -161,7 +187,11 @@ struct Arrival {
 impl Arrival {
     fn note(shared: &Shared, target: &Target, parts: &Parts, body: &Bytes) -> Self {
         let mut world = shared.world();
-        let (route, run) = (target.route(), target.run());
+        let route = target.route();
+        let run = match target {
+            Target::State { .. } => authorization::run_of_state_call(&world, &parts.headers),
+            _ => target.run(),
+        };
         world.arrived(route);
         let fault = world.faults.pick(route, run);
         let kind = fault.as_ref().map(Fault::kind);

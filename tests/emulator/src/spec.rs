@@ -1,5 +1,9 @@
 //! Describes a run to enqueue. Main type: [`RunSpec`].
 
+mod terraform;
+
+pub use terraform::{Terraform, data_url};
+
 use std::fmt;
 use std::sync::Arc;
 
@@ -131,6 +135,12 @@ impl RunSpec {
             edits: Vec::new(),
             raw: None,
         }
+    }
+
+    /// A `TERRAFORM` run of a block of its own, whose uuid is fixed, so that clones of this are runs of the same block.
+    #[must_use]
+    pub fn terraform(implementation: Terraform) -> Self {
+        Self::manual().implementation(implementation.into_value()).block(Uuid::new_v4())
     }
 
     /// A run whose document is exactly this. Its id is `/metadata/uuid` (a fresh one when that is no uuid), its
@@ -268,6 +278,19 @@ impl RunSpec {
         self.push_input(key.into(), kind, plaintext.into(), true, true)
     }
 
+    /// Adds a `FILE` input with this content.
+    #[must_use]
+    pub fn file_input(self, key: impl Into<String>, content: &[u8]) -> Self {
+        self.input(key, InputType::File, json!(data_url("application/octet-stream", content)))
+    }
+
+    /// Adds a sensitive `FILE` input with this content.
+    #[must_use]
+    pub fn sensitive_file_input(self, key: impl Into<String>, content: &[u8]) -> Self {
+        let url = data_url("application/octet-stream", content);
+        self.sensitive_input(key, InputType::File, url)
+    }
+
     /// Adds an input object as it is: a value sealed for another key, a missing field.
     #[must_use]
     pub fn verbatim_input(mut self, input: Value) -> Self {
@@ -343,6 +366,14 @@ impl RunSpec {
     pub fn plan_of(mut self, run: Uuid) -> Self {
         self.plan = Some(Plan::OfRun(run));
         self
+    }
+
+    /// This run as an `APPLY` of exactly the plan that the `DETECT` run of the same block reported.
+    #[must_use]
+    pub fn applying_plan_of(self, detect: Uuid) -> Self {
+        let mut spec = self.behavior(Behavior::Apply).plan_of(detect);
+        spec.id = None;
+        spec
     }
 
     /// Sets a link's address, or leaves the link out.

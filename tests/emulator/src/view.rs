@@ -7,10 +7,11 @@ use std::time::Duration;
 use bytes::Bytes;
 use uuid::Uuid;
 
-use crate::Route;
 use crate::run::Run;
+use crate::tfstate::TerraformState;
 use crate::wire::{Output, ReportedStep, Status};
 use crate::world::World;
+use crate::{Route, StateAddress};
 
 /// Where a run is in its life, as the server sees it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -113,6 +114,8 @@ impl fmt::Debug for StepView {
 pub struct RunView {
     /// The run's uuid.
     pub id: Uuid,
+    /// Where its Terraform state is kept.
+    pub state_address: Option<StateAddress>,
     /// Where it is in its life.
     pub state: RunState,
     /// The status its runner reported last.
@@ -145,6 +148,7 @@ impl RunView {
     pub(crate) fn of(run: &Run) -> Self {
         Self {
             id: run.id,
+            state_address: run.address.clone(),
             state: run.state,
             reported_status: run.reported_status,
             aborted: run.aborted,
@@ -165,6 +169,33 @@ impl RunView {
     #[must_use]
     pub fn step(&self, id: &str) -> Option<&StepView> {
         self.steps.iter().find(|step| step.id == id)
+    }
+
+    /// The ids of the steps and their statuses, in the order of their declaration.
+    #[must_use]
+    pub fn timeline(&self) -> Vec<(&str, Status)> {
+        self.steps.iter().map(|step| (step.id.as_str(), step.status)).collect()
+    }
+
+    /// The system message of this step: its log. Empty if there is no such step or nothing in it.
+    #[must_use]
+    pub fn log(&self, step: &str) -> &str {
+        let step = self.step(step).and_then(|step| step.system_message.as_deref());
+        step.unwrap_or_default()
+    }
+
+    /// The user message of this step. Empty if there is no such step or nothing was told.
+    #[must_use]
+    pub fn told(&self, step: &str) -> &str {
+        let step = self.step(step).and_then(|step| step.user_message.as_deref());
+        step.unwrap_or_default()
+    }
+
+    /// The outputs of all steps.
+    #[must_use]
+    pub fn outputs(&self) -> BTreeMap<&str, &Output> {
+        let outputs = self.steps.iter().flat_map(|step| &step.outputs);
+        outputs.map(|(name, output)| (name.as_str(), output)).collect()
     }
 
     /// The output of this name, in whichever step it was reported.
@@ -210,6 +241,24 @@ impl EmulatorView<'_> {
     #[must_use]
     pub fn requests(&self, route: Route) -> u64 {
         self.world.count(route)
+    }
+
+    /// How many requests of this route got a fault ([`crate::Fault::Pass`] included).
+    #[must_use]
+    pub fn faults(&self, route: Route) -> u64 {
+        self.world.faults.injected_into(route)
+    }
+
+    /// How many connections met an unreachable server; see [`crate::Emulator::set_reach`].
+    #[must_use]
+    pub fn turned_away(&self) -> u64 {
+        self.world.turned_away
+    }
+
+    /// A block's Terraform state; none before its first request.
+    #[must_use]
+    pub fn terraform_state(&self, address: &StateAddress) -> Option<&TerraformState> {
+        self.world.states.get(address)
     }
 
     /// How many violations were recorded.

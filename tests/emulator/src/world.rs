@@ -41,6 +41,8 @@ pub(crate) struct World {
     pub(crate) requests: Vec<RecordedRequest>,
     pub(crate) enqueued: u64,
     pub(crate) connections: u64,
+    /// Connections closed or left unanswered because the server was unreachable.
+    pub(crate) turned_away: u64,
     runs: HashMap<Uuid, Run>,
     queue: VecDeque<Uuid>,
     counts: HashMap<Route, u64>,
@@ -62,6 +64,7 @@ impl World {
             requests: Vec::new(),
             enqueued: 0,
             connections: 0,
+            turned_away: 0,
             runs: HashMap::new(),
             queue: VecDeque::new(),
             counts: HashMap::new(),

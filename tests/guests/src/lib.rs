@@ -23,6 +23,8 @@ pub use bindings::blockhouse::block::http;
 pub use bindings::blockhouse::block::progress::{
     OutputValue, Step, StepDeclaration, StepError, aborted, declare, pause, summarize,
 };
+pub use bindings::blockhouse::block::sources;
+pub use bindings::blockhouse::block::terraform;
 pub use bindings::blockhouse::block::types::{Denied, OutputType, Secret, Value};
 pub use bindings::{Failure, Guest, Run, Verdict};
 

@@ -1,9 +1,9 @@
 //! The operator's proxy: policy is asked all the same, and what is the proxy's stays with the proxy.
 
-use super::certificates::Authority;
 use super::server::{Names, Reply, Server, ok};
 use super::{granted, request, rule, told};
 use blockhouse::capability::http::Config;
+use blockhouse_tests::Authority;
 use secrecy::SecretString;
 
 /// A way out through this proxy; `proxy.test` is the only name that anybody here knows.
@@ -55,9 +55,10 @@ async fn an_address_in_the_url_is_vetted_although_a_proxy_connects() {
 async fn credentials_of_the_proxy_are_for_the_proxy_only() {
     let directory = tempfile::tempdir().unwrap();
     let file = directory.path().join("ca.pem");
-    let authority = Authority::new();
+    let authority = Authority::new().unwrap();
     std::fs::write(&file, authority.pem()).unwrap();
-    let server = Server::start_tls(authority.server("api.test", false), |_| ok("hello")).await;
+    let server =
+        Server::start_tls(authority.server("api.test", false).unwrap(), |_| ok("hello")).await;
     let port = server.port;
     let proxy = Server::start(move |_| Reply::Tunnel(port)).await;
     let (_, config) = through(&proxy);

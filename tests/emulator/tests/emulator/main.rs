@@ -10,6 +10,10 @@ mod golden;
 #[cfg(test)]
 mod life;
 #[cfg(test)]
+mod outages;
+#[cfg(test)]
+mod terraform_runs;
+#[cfg(test)]
 mod terraform_state;
 #[cfg(test)]
 mod violations;

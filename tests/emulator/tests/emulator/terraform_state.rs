@@ -1,11 +1,11 @@
 //! Terraform's state backend over HTTP.
 
-use blockhouse_emulator::{RunSpec, StateAddress};
+use blockhouse_emulator::{RunSpec, StateAddress, StateHappening};
 use reqwest::Method;
 use serde_json::json;
 use uuid::Uuid;
 
-use crate::client::{Client, builder, read};
+use crate::client::{Claimed, Client, builder, read};
 
 #[tokio::test]
 async fn a_state_is_locked_written_read_and_unlocked() {
@@ -78,4 +78,61 @@ async fn a_state_is_for_runs_of_its_block_only() {
         assert_eq!(request.send().await.unwrap().status(), expected);
         assert_eq!(emulator.take_violations().len(), 1);
     }
+}
+
+/// Sends `LOCK`, `POST` and the like for block 5 of tenant-a with the run token `t`.
+async fn send(client: &Client, method: &str, query: &str, body: &str) -> u16 {
+    let block = Uuid::from_u128(5);
+    let path = format!("/api/terraform/state/workspace/tenant-a/buildingBlock/{block}{query}");
+    let request = client.bare(Method::from_bytes(method.as_bytes()).unwrap(), &path);
+    let request = request.body(body.to_owned()).basic_auth("anybody", Some("t"));
+    request.send().await.unwrap().status().as_u16()
+}
+
+#[tokio::test]
+async fn what_happened_to_a_state_is_remembered_with_its_run() {
+    let emulator = builder().start().await.unwrap();
+    let run = emulator.enqueue(RunSpec::manual().block(Uuid::from_u128(5)).run_token("t"));
+    let client = Client::of(&emulator).await;
+    send(&client, "LOCK", "", r#"{"ID":"one"}"#).await;
+    send(&client, "POST", "?ID=one", r#"{"serial":3}"#).await;
+    send(&client, "UNLOCK", "", r#"{"ID":"one"}"#).await;
+    let address = emulator.run(&run).unwrap().state_address.unwrap();
+    let history = emulator.terraform_state(&address).unwrap().history;
+    assert!(history.iter().all(|event| event.run == run));
+    let what: Vec<_> = history.into_iter().map(|event| event.what).collect();
+    let id = || "one".to_owned();
+    let expected = [
+        StateHappening::Locked(id()),
+        StateHappening::Written(Some(3)),
+        StateHappening::Unlocked(id(), false),
+    ];
+    assert_eq!(what, expected);
+}
+
+#[tokio::test]
+async fn a_lock_is_orphaned_once_the_run_that_holds_it_has_ended() {
+    let emulator = builder().start().await.unwrap();
+    let run = emulator.enqueue(RunSpec::manual().block(Uuid::from_u128(5)).run_token("t"));
+    let client = Client::of(&emulator).await;
+    let claimed: Claimed = client.claim().await;
+    client.register(&claimed).await;
+    send(&client, "LOCK", "", r#"{"ID":"one"}"#).await;
+    let held = emulator.locks_held();
+    assert_eq!((held.len(), held[0].run, &held[0].info["ID"]), (1, Some(run), &json!("one")));
+    assert!(emulator.locks_orphaned().is_empty());
+    client.update(&claimed, json!({"status": "FAILED"})).await;
+    assert_eq!(emulator.locks_orphaned().len(), 1);
+    send(&client, "UNLOCK", "", r#"{"ID":"one"}"#).await;
+    assert!(emulator.locks_held().is_empty());
+}
+
+#[tokio::test]
+async fn a_backend_without_locking_refuses_locks_and_takes_states() {
+    let emulator = builder().without_state_locking().start().await.unwrap();
+    emulator.enqueue(RunSpec::manual().block(Uuid::from_u128(5)).run_token("t"));
+    let client = Client::of(&emulator).await;
+    assert_eq!(send(&client, "LOCK", "", r#"{"ID":"one"}"#).await, 405);
+    assert_eq!(send(&client, "UNLOCK", "", r#"{"ID":"one"}"#).await, 405);
+    assert_eq!(send(&client, "POST", "", "{}").await, 200);
 }

@@ -1,9 +1,9 @@
 //! TLS: whom we trust, who we are, and how long we wait.
 
-use super::super::certificates::Authority;
 use super::super::server::{Names, Server, ok};
 use super::super::{request_by, text, told};
 use crate::trial::Ended;
+use blockhouse_tests::Authority;
 use std::path::Path;
 use std::time::Duration;
 use tokio::net::TcpListener;
@@ -31,8 +31,9 @@ async fn get(server: &Server, policy: &str) -> Ended {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_server_of_an_authority_that_policy_names_is_trusted() {
     let directory = tempfile::tempdir().unwrap();
-    let authority = Authority::new();
-    let server = Server::start_tls(authority.server("api.test", false), |_| ok("hello")).await;
+    let authority = Authority::new().unwrap();
+    let server =
+        Server::start_tls(authority.server("api.test", false).unwrap(), |_| ok("hello")).await;
     let policy = https(server.port, &trusting(directory.path(), &authority));
     let ended = get(&server, &policy).await;
     assert!(ended.told.contains("body: hello"), "{}", ended.told);
@@ -42,9 +43,10 @@ async fn a_server_of_an_authority_that_policy_names_is_trusted() {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_server_of_an_unknown_authority_is_refused() {
     let directory = tempfile::tempdir().unwrap();
-    let authority = Authority::new();
-    let server = Server::start_tls(authority.server("api.test", false), |_| ok("hello")).await;
-    let strange = https(server.port, &trusting(directory.path(), &Authority::new()));
+    let authority = Authority::new().unwrap();
+    let server =
+        Server::start_tls(authority.server("api.test", false).unwrap(), |_| ok("hello")).await;
+    let strange = https(server.port, &trusting(directory.path(), &Authority::new().unwrap()));
     for policy in [https(server.port, ""), strange] {
         let ended = get(&server, &policy).await;
         told(&ended, "Network", "failed to establish TLS with api.test");
@@ -55,8 +57,9 @@ async fn a_server_of_an_unknown_authority_is_refused() {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_certificate_for_another_name_is_refused() {
     let directory = tempfile::tempdir().unwrap();
-    let authority = Authority::new();
-    let server = Server::start_tls(authority.server("other.test", false), |_| ok("hello")).await;
+    let authority = Authority::new().unwrap();
+    let server =
+        Server::start_tls(authority.server("other.test", false).unwrap(), |_| ok("hello")).await;
     let policy = https(server.port, &trusting(directory.path(), &authority));
     let ended = get(&server, &policy).await;
     told(&ended, "Network", "failed to establish TLS with api.test");
@@ -66,9 +69,10 @@ async fn a_certificate_for_another_name_is_refused() {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_client_certificate_is_presented_where_policy_says_so() {
     let directory = tempfile::tempdir().unwrap();
-    let authority = Authority::new();
-    let server = Server::start_tls(authority.server("api.test", true), |_| ok("hello")).await;
-    let (certificate, key) = authority.client();
+    let authority = Authority::new().unwrap();
+    let server =
+        Server::start_tls(authority.server("api.test", true).unwrap(), |_| ok("hello")).await;
+    let (certificate, key) = authority.client().unwrap();
     let [certificate_file, key_file] = ["c.pem", "k.pem"].map(|name| directory.path().join(name));
     std::fs::write(&certificate_file, certificate).unwrap();
     std::fs::write(&key_file, key).unwrap();

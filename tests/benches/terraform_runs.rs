@@ -1,0 +1,96 @@
+//! Whole `TERRAFORM` runs on warm caches (sources, `init`, `apply`, outputs) against the bare commands on the same configuration.
+//!
+//! Prints the time of both and their ratio, alternating several times so that a busy machine hits both alike.
+
+use anyhow::{Context as _, Result, ensure};
+use blockhouse_emulator::RunState;
+use blockhouse_tests::terraform::{Module, Scene, Stage};
+use blockhouse_tests::{Process, ProviderMirror, ProviderProgram, on_path, program};
+use std::path::Path;
+use std::time::{Duration, Instant};
+
+const ROUNDS: usize = 10;
+const SOURCE: &str = "example.com/blockhouse/blockhousetest";
+
+fn main() -> Result<()> {
+    let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
+    runtime.block_on(bench())
+}
+
+async fn bench() -> Result<()> {
+    let mirror = ProviderMirror::new()?;
+    mirror.add(SOURCE, "1.0.0", &ProviderProgram::Real)?;
+    let module = Module::new().provider(SOURCE, ">= 1.0.0").note("note", &[("text", "x")]);
+    let module = module.resource("one").output("told", "terraform_data.one.output");
+    let place = mirror.path().display();
+    let configuration = format!("  providers: {{directories: ['{place}'], registries: false}}\n");
+    // The time to the next claim is no part of a run.
+    let top = "poll: {interval: 100ms}\n".to_owned();
+    let stage = Stage { configuration, top, ..Stage::default() };
+    let mut scene = Scene::with(&program(), &module, stage).await?;
+    whole_run(&mut scene).await?;
+    let mut ratios = Vec::new();
+    for round in 0..ROUNDS {
+        let bare = bare(&module, mirror.path())?;
+        let whole = whole_run(&mut scene).await?;
+        let ratio = whole.as_secs_f64() / bare.as_secs_f64();
+        report(&format!(
+            "round {round}: bare commands {:.0} ms, whole run {:.0} ms, ratio {ratio:.2}",
+            millis(bare),
+            millis(whole)
+        ));
+        ratios.push(ratio);
+    }
+    ratios.sort_by(f64::total_cmp);
+    report(&format!("median ratio {:.2}", ratios.get(ROUNDS / 2).context("no rounds")?));
+    Ok(())
+}
+
+/// From its claim to its final status, as meshStack sees them.
+async fn whole_run(scene: &mut Scene) -> Result<Duration> {
+    let spec = scene.spec();
+    let id = scene.emulator.enqueue(spec);
+    let patience = blockhouse_tests::patience();
+    let claimed = |view: &blockhouse_emulator::EmulatorView<'_>| {
+        view.state(&id).is_some_and(|state| state != RunState::Pending)
+    };
+    scene.emulator.wait_until(patience, claimed).await?;
+    let started = Instant::now();
+    let run = scene.end_of(&id).await?;
+    ensure!(run.state == RunState::Succeeded, "{run:#?}");
+    Ok(started.elapsed())
+}
+
+/// The three commands as a user would type them, in a new directory.
+fn bare(module: &Module, mirror: &Path) -> Result<Duration> {
+    let directory = tempfile::tempdir()?;
+    module.write_to(directory.path())?;
+    let settings = directory.path().join("cli.tfrc");
+    let text = format!(
+        "provider_installation {{\n  filesystem_mirror {{ path = \"{}\" }}\n}}\n",
+        mirror.display()
+    );
+    std::fs::write(&settings, text)?;
+    let terraform = on_path("terraform");
+    let started = Instant::now();
+    for arguments in [
+        &["init", "-input=false", "-no-color"][..],
+        &["apply", "-input=false", "-no-color", "-auto-approve"],
+        &["output", "-json"],
+    ] {
+        let mut command = Process::command(&terraform, directory.path());
+        command.env("TF_CLI_CONFIG_FILE", &settings).env("CHECKPOINT_DISABLE", "1");
+        let output = command.args(arguments).output()?;
+        ensure!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+    }
+    Ok(started.elapsed())
+}
+
+fn millis(time: Duration) -> f64 {
+    time.as_secs_f64() * 1000.0
+}
+
+#[expect(clippy::print_stdout, reason = "the result of a bench is printed")]
+fn report(line: &str) {
+    println!("{line}");
+}

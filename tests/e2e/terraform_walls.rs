@@ -1,0 +1,323 @@
+//! What repositories, scripts and providers of an attacker reach: their own run, and nothing around it.
+
+use crate::{all_text, assert_ended};
+use blockhouse_emulator::{InputType, RunSpec, RunState, RunView};
+use blockhouse_tests::terraform::{HOSTILE_FILE_NAMES, Module, Scene, Stage, bombs};
+use blockhouse_tests::{GitFile, ProviderMirror, ProviderProgram, patience};
+use serde_json::json;
+use std::fmt::Write as _;
+use std::fs;
+use std::io::{BufRead as _, BufReader, Write as _};
+use std::net::TcpListener;
+use std::path::Path;
+use std::sync::{Arc, Mutex};
+
+const PROGRAM: &str = env!("CARGO_BIN_EXE_blockhouse-under-test");
+
+async fn set(module: &Module, stage: Stage) -> Scene {
+    Scene::set(Path::new(PROGRAM), module, stage).await.unwrap()
+}
+
+async fn start(module: &Module) -> Scene {
+    Scene::start(Path::new(PROGRAM), module).await.unwrap()
+}
+
+/// A script for bash that tries everything and prints `REACHED <what>` for what worked: first of all, writing where it may.
+fn attacks(scene: &mut Scene) -> String {
+    let other = scene.state().join("runs/11111111-0000-0000-0000-000000000000");
+    fs::create_dir_all(other.join("work")).unwrap();
+    fs::write(other.join("work/secret"), "the secret of another run").unwrap();
+    let daemon = scene.daemon().unwrap().id();
+    let (directory, state) = (scene.directory().display(), scene.state());
+    let (state, other) = (state.display(), other.display());
+    // The command itself is printed, too: it must not hold the word.
+    let mut script = String::from(
+        "R=REACH; try() { name=$1; shift; if ( \"$@\" ) >/dev/null 2>&1; then echo \"${R}ED $name\"; fi; }
+r() { head -c 1 \"$1\" | grep -q . ; }; w() { echo x > \"$1\"; }; to() { exec 3<>\"/dev/tcp/$1/$2\"; }
+try own w ./own
+",
+    );
+    for path in [
+        format!("{directory}/TEST-ONLY-key.pem"),
+        format!("{directory}/runner-config.yml"),
+        format!("{directory}/daemon.log"),
+        format!("{other}/work/secret"),
+        format!("/proc/{daemon}/environ"),
+        format!("/proc/{daemon}/mem"),
+        format!("/proc/{daemon}/root/etc/passwd"),
+        format!("/proc/{daemon}/cwd/runner-config.yml"),
+        "/etc/shadow".to_owned(),
+    ] {
+        writeln!(script, "try 'read {path}' r {path}").unwrap();
+    }
+    for path in [
+        format!("{other}/work/new"),
+        format!("{state}/new"),
+        format!("{state}/providers/new"),
+        format!("{state}/tools/new"),
+        format!("{state}/git/new"),
+        format!("{state}/journal/new"),
+        format!("{directory}/terraform.toml"),
+        "/etc/blockhouse-pwned".to_owned(),
+        "/tmp/blockhouse-pwned".to_owned(),
+        "/usr/local/bin/blockhouse-pwned".to_owned(),
+    ] {
+        writeln!(script, "try 'write {path}' w {path}").unwrap();
+    }
+    for path in [format!("{directory}"), format!("{state}"), format!("{state}/runs")] {
+        writeln!(script, "try 'list {path}' ls {path}").unwrap();
+    }
+    script.push_str(&format!(
+        "try 'link' ln {directory}/TEST-ONLY-key.pem ./linked
+try 'kill the daemon' kill -9 {daemon}
+pid=$$
+for step in 1 2 3 4 5; do
+  pid=$(sed -n 's/^PPid:[[:space:]]*//p' /proc/$pid/status 2>/dev/null || true)
+  [ \"${{pid:-0}}\" -gt 1 ] || break
+  tr '\\0' ' ' < /proc/$pid/cmdline | grep -q ' shim ' && try 'kill the shim' kill -9 $pid || true
+done
+"
+    ));
+    script
+}
+
+fn reached(run: &RunView) -> Vec<String> {
+    let text = all_text(run);
+    let lines = text.lines().filter_map(|line| Some(line.split_once("REACHED ")?.1.to_owned()));
+    lines.collect()
+}
+
+#[tokio::test]
+async fn what_a_configuration_starts_reaches_nothing_but_its_own_run() {
+    let mut scene = start(&Module::new()).await;
+    let script = format!("{}echo all tried", attacks(&mut scene));
+    let module = Module::new().resource_made_by("attack", &script, &[]);
+    scene.commit(&module).unwrap();
+    let spec = scene.spec();
+    let run = scene.execute(spec).await.unwrap();
+    assert_ended(&run, RunState::Succeeded);
+    assert!(all_text(&run).contains("all tried"), "{run:#?}");
+    assert_eq!(reached(&run), ["own"], "{run:#?}");
+}
+
+#[tokio::test]
+async fn a_script_without_network_reaches_neither_the_daemon_nor_anybody_else() {
+    for has_network in [true, false] {
+        let mut scene = set(&Module::new(), Stage::default()).await;
+        let policy = scene.directory().join("terraform.toml");
+        let text = fs::read_to_string(&policy).unwrap();
+        let network = format!("scripts = {{ network = {has_network} }}");
+        fs::write(&policy, text.replace("scripts = { network = true }", &network)).unwrap();
+        scene.begin().unwrap();
+        let mut script = attacks(&mut scene);
+        let url = scene.emulator.url().to_string();
+        let port = url.trim_end_matches('/').rsplit_once(':').unwrap().1;
+        write!(script, "try 'connect' to 127.0.0.1 {port}\necho all tried").unwrap();
+        let terraform = scene.terraform().pre_run_script(script);
+        let run = scene.execute(RunSpec::terraform(terraform)).await.unwrap();
+        assert_ended(&run, RunState::Succeeded);
+        let expected: &[&str] = if has_network { &["own", "connect"] } else { &["own"] };
+        assert_eq!(reached(&run), expected, "{run:#?}");
+    }
+}
+
+#[tokio::test]
+async fn a_script_is_not_executed_without_a_grant() {
+    let mut scene = set(&Module::new(), Stage::default()).await;
+    let policy = scene.directory().join("terraform.toml");
+    let text = fs::read_to_string(&policy).unwrap();
+    fs::write(&policy, text.replace("scripts = { network = true }\n", "")).unwrap();
+    scene.begin().unwrap();
+    let terraform = scene.terraform().pre_run_script("R=REACH; echo \"${R}ED it\"");
+    let run = scene.execute(RunSpec::terraform(terraform)).await.unwrap();
+    assert_ended(&run, RunState::Failed);
+    assert!(reached(&run).is_empty(), "{run:#?}");
+    assert!(all_text(&run).contains("script"), "{run:#?}");
+}
+
+#[tokio::test]
+async fn a_provider_that_writes_outside_of_its_run_is_stopped() {
+    let mirror = ProviderMirror::new().unwrap();
+    let source = "example.com/blockhouse/blockhousetest";
+    mirror.add(source, "1.0.0", &ProviderProgram::Real).unwrap();
+    let stage = Stage {
+        configuration: format!(
+            "  providers: {{directories: ['{}'], registries: false}}\n",
+            mirror.path().display()
+        ),
+        ..Stage::default()
+    };
+    let mut scene = set(&Module::new(), stage).await;
+    scene.begin().unwrap();
+    let outside = scene.directory().join("written-outside");
+    for (path, state) in [("inside", RunState::Succeeded), ("", RunState::Failed)] {
+        let path = if path.is_empty() { outside.to_str().unwrap() } else { path };
+        let module = Module::new()
+            .provider(source, "1.0.0")
+            .provider_configured(&[])
+            .note("one", &[("text", "x"), ("write", path)]);
+        scene.commit(&module).unwrap();
+        let spec = scene.spec();
+        let run = scene.execute(spec).await.unwrap();
+        assert_ended(&run, state);
+        assert_eq!(all_text(&run).contains("could not write"), state == RunState::Failed);
+    }
+    assert!(!outside.exists());
+}
+
+#[tokio::test]
+async fn a_configuration_that_is_a_bomb_fails_its_own_run_only() {
+    let mut scene = start(&Module::new()).await;
+    let mut runs = Vec::new();
+    for (number, bomb) in bombs(1_000).into_iter().enumerate() {
+        let branch = format!("bomb-{number}");
+        let files = [("main.tf", GitFile::Text(bomb.text.as_bytes()))];
+        scene.repository.commit(&branch, &files).unwrap();
+        let terraform = scene.terraform().reference(branch);
+        runs.push((bomb.name, scene.emulator.enqueue(RunSpec::terraform(terraform))));
+    }
+    for (name, id) in runs {
+        let run = scene.emulator.wait_for_end(&id, patience()).await.unwrap();
+        assert_eq!(run.terminal_updates, 1, "{name}: {run:#?}");
+        assert!(matches!(run.state, RunState::Failed | RunState::Succeeded), "{name}");
+    }
+    scene.commit(&Module::new().output("fine", "true")).unwrap();
+    let spec = scene.spec();
+    let run = scene.execute(spec).await.unwrap();
+    assert_ended(&run, RunState::Succeeded);
+}
+
+#[tokio::test]
+async fn a_file_whose_name_leads_elsewhere_is_not_written() {
+    let mut scene = start(&Module::new()).await;
+    let mut runs = Vec::new();
+    for name in HOSTILE_FILE_NAMES {
+        let spec = scene.spec().file_input(*name, b"pwned");
+        runs.push((*name, scene.emulator.enqueue(spec)));
+    }
+    for (name, id) in runs {
+        let run = scene.emulator.wait_for_end(&id, patience()).await.unwrap();
+        assert_ended(&run, RunState::Failed);
+        assert!(!all_text(&run).contains("pwned\n"), "{name:?}: {run:#?}");
+    }
+    assert!(!Path::new("/tmp/pwned").exists());
+    let spec = scene.spec();
+    assert_ended(&scene.execute(spec).await.unwrap(), RunState::Succeeded);
+}
+
+#[tokio::test]
+async fn what_a_repository_plants_is_not_taken_for_ours() {
+    let planted = r#"{"version":4,"terraform_version":"1.5.5","serial":99,"lineage":"planted","outputs":{"planted":{"value":"x","type":"string"}},"resources":[]}"#;
+    let module = Module::new()
+        .echo("name", Some("string"))
+        .file("errored.tfstate", planted)
+        .file(".terraform/terraform.tfstate", r#"{"version":3,"backend":{"type":"local","config":{"path":"/tmp/planted"}}}"#)
+        .file(".terraform/providers/example.com/a/b/1.0.0/linux_amd64/terraform-provider-b", "#!/bin/sh\n")
+        .file(".terraform/modules/modules.json", "{\"Modules\":[{\"Key\":\"\",\"Source\":\"\",\"Dir\":\"/etc\"}]}")
+        .file(".terraform/environment", "planted")
+        .file("terraform.d/plugins/example.com/a/b/1.0.0/linux_amd64/terraform-provider-b", "#!/bin/sh\n")
+        .file(".terraformrc", "disable_checkpoint = true\nprovider_installation { direct {} }\nplugin_cache_dir = \"/tmp\"\n")
+        .file("terraform.rc", "nonsense")
+        .file("tfplan", "planted")
+        // The names that are loaded before ours, and so lose to it.
+        .file("terraform.tfvars", "name = \"of terraform.tfvars\"\n")
+        .file("terraform.tfvars.json", r#"{"name": "of terraform.tfvars.json"}"#)
+        .file("AAAAAA.auto.tfvars", "name = \"of AAAAAA\"\n");
+    let mut scene = start(&module).await;
+    let ours = scene.spec().input("name", InputType::String, json!("of the order"));
+    let run = scene.execute(ours).await.unwrap();
+    assert_ended(&run, RunState::Succeeded);
+    assert_eq!(run.output("name_again").unwrap().value, json!("of the order"));
+    assert!(run.output("planted").is_none());
+    // It is kept, as anything of that name, and never pushed.
+    assert!(all_text(&run).contains("`errored.tfstate` was there before"), "{run:#?}");
+
+    // A repository may set what its own variables are: those that are loaded after ours win.
+    scene.commit(&module.clone().file("main.auto.tfvars", "name = \"of main\"\n")).unwrap();
+    let ours = scene.spec().input("name", InputType::String, json!("of the order"));
+    let run = scene.execute(ours).await.unwrap();
+    assert_ended(&run, RunState::Succeeded);
+    assert_eq!(run.output("name_again").unwrap().value, json!("of main"));
+
+    // What has our file's name is replaced.
+    let posing = "aaaaaa_meshstack-inputs.auto.tfvars.json";
+    scene.commit(&module.file(posing, r#"{"name": "of a pretender"}"#)).unwrap();
+    let ours = scene.spec().input("name", InputType::String, json!("of the order"));
+    let run = scene.execute(ours).await.unwrap();
+    assert_ne!(
+        run.output("name_again").map(|output| output.value.clone()),
+        Some(json!("of a pretender"))
+    );
+}
+
+/// Whoever asks is sent away; what was asked is kept.
+fn listener() -> (String, Arc<Mutex<String>>) {
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    let address = format!("http://{}/state", listener.local_addr().unwrap());
+    let heard = Arc::new(Mutex::new(String::new()));
+    let kept = Arc::clone(&heard);
+    std::thread::spawn(move || {
+        for stream in listener.incoming() {
+            let mut stream = stream.unwrap();
+            let mut reader = BufReader::new(stream.try_clone().unwrap());
+            let mut head = String::new();
+            while let Ok(3..) = reader.read_line(&mut head) {}
+            kept.lock().unwrap().push_str(&head);
+            let answer = "HTTP/1.1 403 Forbidden\r\ncontent-length: 0\r\nconnection: close\r\n\r\n";
+            let _ = stream.write_all(answer.as_bytes());
+        }
+    });
+    (address, heard)
+}
+
+/// All that was sent, with what is in base64 in plain text as well.
+fn plain(heard: &Mutex<String>) -> String {
+    let heard = heard.lock().unwrap().clone();
+    let basic = heard.lines().filter_map(|line| line.split_once("Basic ")).map(|(_, text)| text);
+    let decoded =
+        basic.filter_map(|text| data_encoding::BASE64.decode(text.trim().as_bytes()).ok());
+    let decoded: Vec<_> =
+        decoded.map(|bytes| String::from_utf8_lossy(&bytes).into_owned()).collect();
+    format!("{heard}\n{}", decoded.join("\n"))
+}
+
+#[tokio::test]
+async fn the_run_token_is_sent_to_no_backend_but_meshstacks() {
+    const TOKEN: &str = "run-token-for-one-only-4711";
+    let (address, heard) = listener();
+    let backend = |body: &str| format!("terraform {{\n  backend \"http\" {{\n{body}\n  }}\n}}\n");
+    let elsewhere = format!("    address = \"{address}\"");
+    let lock = format!("    lock_address = \"{address}\"\n    unlock_address = \"{address}\"");
+    let base = || Module::new().resource("one");
+    let modules = [
+        ("elsewhere", base().hcl(&backend(&elsewhere))),
+        ("only locks elsewhere", base().hcl(&backend(&lock))),
+        ("nothing said", base().hcl(&backend(""))),
+        ("an override", base().file("x_override.tf", backend(&elsewhere))),
+        ("an override of locks", base().file("override.tf", backend(&lock))),
+        ("JSON", base().file("b.tf.json", json!({"terraform": {"backend": {"http": {"address": address}}}}).to_string())),
+        ("a JSON override", base().file("override.tf.json", json!({"terraform": [{"backend": [{"http": {"lock_address": address}}]}]}).to_string())),
+        ("another syntax", base().file("backend.tofu", backend(&elsewhere))),
+        ("a cloud", base().hcl(&format!("terraform {{\n cloud {{\n hostname = \"{}\"\n organization = \"x\"\n workspaces {{\n name = \"x\"\n }}\n }}\n}}", address.trim_start_matches("http://").trim_end_matches("/state")))),
+        ("our own file's name", base().file("meshstack_backend_override.tf", backend(&elsewhere))),
+    ];
+    let scene = start(&Module::new()).await;
+    let mut runs = Vec::new();
+    for (number, (what, module)) in modules.into_iter().enumerate() {
+        let branch = format!("backend-{number}");
+        let files: Vec<_> =
+            module.files().map(|(path, text)| (path, GitFile::Text(text))).collect();
+        scene.repository.commit(&branch, &files).unwrap();
+        let spec = RunSpec::terraform(scene.terraform().reference(branch))
+            .run_token(format!("{TOKEN}-{number}"));
+        runs.push((what, scene.emulator.enqueue(spec)));
+    }
+    for (what, id) in runs {
+        let run = scene.emulator.wait_for_end(&id, patience()).await.unwrap();
+        assert_eq!(run.terminal_updates, 1, "{what}: {run:#?}");
+        assert!(!all_text(&run).contains(TOKEN), "{what}: {run:#?}");
+    }
+    let sent = plain(&heard);
+    assert!(!sent.contains(TOKEN), "{sent}");
+    assert!(!heard.lock().unwrap().is_empty(), "nobody was asked, so that nothing was tested");
+}
