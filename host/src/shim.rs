@@ -2,7 +2,7 @@
 //!
 //! Two sides. [`serve`] is the process `blockhouse shim DIRECTORY`: the parent of the program, owner of its timers, its signals and
 //! its end; it must never use tokio, and never die before its program. [`Launcher`] and [`Operation`] are the daemon's side. They
-//! share nothing but files in the operation's directory, see [`records`], so that any later daemon can take over.
+//! share nothing but files in the operation's directory, see `records`, so that any later daemon can take over.
 
 mod aftermath;
 mod launcher;

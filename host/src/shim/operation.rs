@@ -50,7 +50,7 @@ impl Operation {
     /// Waits until the program and all that it has started are gone. May be dropped and called again.
     ///
     /// If the shim was killed, the program has been interrupted by the system: it is left its ladder from now on, then what is left is
-    /// swept, and the end is [`Exit::Unseen`].
+    /// swept, and the end is [`Exit::Unseen`](super::Exit::Unseen).
     ///
     /// # Errors
     /// [`ShimError`] if the records can't be read or written.
