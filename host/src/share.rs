@@ -67,8 +67,12 @@ async fn wait<'a>(
 }
 
 fn need(admitted: &AdmittedRun) -> Need {
-    let limits = admitted.route.grants.limits();
+    let grants = &admitted.route.grants;
+    let limits = grants.limits();
+    // Native programs change infrastructure; what components do by requests is the remote side's to put in order.
+    let block = grants.terraform().is_ok().then(|| Arc::from(admitted.run.block.uuid.as_str()));
     Need {
+        block,
         tenant: Arc::from(admitted.run.block.tenant.as_str()),
         tenant_runs: limits.tenant_runs,
         memory: u64::try_from(limits.memory_bytes).unwrap_or(u64::MAX),
@@ -79,6 +83,7 @@ fn need(admitted: &AdmittedRun) -> Need {
 fn summary(why: Why, need: &Need) -> String {
     let tenant = clip(&need.tenant, TENANT_SHOWN);
     match why {
+        Why::Block => "Waiting for an earlier run of this building block.".to_owned(),
         Why::Earlier => format!("Waiting for earlier runs of workspace `{tenant}`."),
         Why::Memory => {
             // A tenant need not know what others use.

@@ -4,12 +4,13 @@
 //! [`Place`], at once or after waiting. One lock holds all of it, and nobody polls: whoever gives something back wakes exactly those
 //! that can go on.
 //!
-//! **Order.** First the tenant's place, in the order in which the tenant's runs were claimed. Then memory and a slot, in one step and
+//! **Order.** First its block, if it needs one to itself: while another run works on it, it waits, and holds nothing. Then the tenant's place, in the order in which the tenant's runs were claimed. Then memory and a slot, in one step and
 //! in the order in which runs got their tenant's place, whatever they need: a large run is not overtaken for ever. In that line a
 //! tenant has as many runs as it has places and no more, however many of its runs are waiting behind. Whoever is to claim the next
 //! run stands in the same line.
 //!
-//! **Why nothing locks up.** A run that waits holds at most its tenant's place, which only runs of that tenant want. Memory and slot
+//! **Why nothing locks up.** A run that waits holds at most its block, which only later runs of that block want, and its tenant's place,
+//! which only runs of that tenant want, none of which waits for what it has before it has its own. Memory and slot
 //! are taken together, so that nobody holds one while waiting for the other; whoever has them needs nothing more, and gives them
 //! back when it ends.
 
@@ -37,6 +38,8 @@ pub struct Need {
     pub tenant: Arc<str>,
     /// Below how many places of the tenant it may start; `None` for any number. Zero counts as one, since it could never start.
     pub tenant_runs: Option<usize>,
+    /// The block that it must have to itself, if it must: two runs that change the same infrastructure would ruin it.
+    pub block: Option<Arc<str>>,
     /// Bytes that it reserves. More than there are count as all: it then executes alone.
     pub memory: u64,
 }
@@ -44,6 +47,8 @@ pub struct Need {
 /// Why a run waits.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Why {
+    /// Another run of its block is not over yet.
+    Block,
     /// An earlier run of its tenant waits, too.
     Earlier,
     /// The memory is reserved by others.

@@ -169,7 +169,8 @@ pub(crate) mod leave_files {
         let work = tokio::spawn(async move {
             let slots = Slots::new(slots::Config { slots: 1, memory: 1 << 30, waiting: 1 });
             let mut slot = slots.slot().await;
-            let need = Need { tenant: Arc::from("tenant"), tenant_runs: None, memory: 1 };
+            let need =
+                Need { tenant: Arc::from("tenant"), tenant_runs: None, block: None, memory: 1 };
             let place = slot.place(need, |_| ()).await;
             let (document, redactor) = (None, Arc::default());
             let prepared = PreparedRun { run, document, route, redactor, place };

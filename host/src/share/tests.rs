@@ -16,7 +16,7 @@ fn shown(progress: &Progress) -> Option<String> {
 }
 
 fn need(tenant: &str) -> Need {
-    Need { tenant: Arc::from(tenant), tenant_runs: Some(1), memory: 10 << 20 }
+    Need { tenant: Arc::from(tenant), tenant_runs: Some(1), block: None, memory: 10 << 20 }
 }
 
 /// Slots of which a run of `a` has one.

@@ -1,7 +1,7 @@
 //! The state behind [`Slots`](super::Slots), without waiting and waking: who has what, and who is next.
 
 use super::{Config, Need, Why};
-use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::collections::{BTreeMap, BTreeSet, HashMap, VecDeque};
 use std::mem;
 use std::sync::Arc;
 use tokio::sync::Notify;
@@ -20,6 +20,8 @@ pub(super) struct Line {
     holders: HashMap<Ticket, Holder>,
     /// Only those that have places or runs that wait, so that it does not grow with the tenants of a lifetime.
     tenants: HashMap<Arc<str>, Tenant>,
+    /// Blocks that a run has to itself, and the runs that wait for each, in the order of their claims.
+    blocks: HashMap<Arc<str>, VecDeque<Ticket>>,
     /// Runs with their tenant's place, and claims to be: they need a slot, and runs also memory. By when they got here.
     next: BTreeMap<u64, Ticket>,
     /// What the runs in `next` need together.
@@ -41,15 +43,17 @@ struct Holder {
 /// What a holder has and waits for.
 #[derive(Debug)]
 enum Stage {
+    /// Nothing; waits for its block.
+    Blocked { need: Need },
     /// A slot; its run is not known yet.
     Claiming,
     /// Nothing; waits for a slot to claim with.
     Idle { position: u64 },
-    /// The tenant's place; waits for memory and a slot.
+    /// Its block and the tenant's place; waits for memory and a slot.
     Next { position: u64, need: Need },
     /// All that it needs.
     Placed { need: Need },
-    /// Nothing; waits for a place of its tenant.
+    /// Its block; waits for a place of its tenant.
     Queued { need: Need },
 }
 
@@ -75,6 +79,7 @@ impl Line {
             waiting_max: waiting.max(1),
             holders: HashMap::new(),
             tenants: HashMap::new(),
+            blocks: HashMap::new(),
             next: BTreeMap::new(),
             next_memory: 0,
             waiting: 0,
@@ -114,6 +119,13 @@ impl Line {
             _ => return self.why(ticket),
         }
         self.claiming -= 1;
+        if !self.take_block(&need, ticket) {
+            self.slots += 1;
+            self.waiting += 1;
+            self.set(ticket, Stage::Blocked { need });
+            self.advance();
+            return self.why(ticket);
+        }
         let tenant = self.tenants.entry(Arc::clone(&need.tenant)).or_default();
         let has_turn = tenant.queue.is_empty() && tenant.places < need.allowed();
         // Those in `next` come first. Else small runs with slots of their own would keep a large one waiting for ever.
@@ -129,18 +141,55 @@ impl Line {
         }
         self.slots += 1;
         self.waiting += 1;
-        tenant.queue.insert(ticket);
-        let name = Arc::clone(&need.tenant);
-        self.set(ticket, Stage::Queued { need });
-        self.promote(&name);
+        self.queue(ticket, need);
         self.advance();
         self.why(ticket)
+    }
+
+    /// Whether the block is the run's now, or it needs none; else the run is in line for it.
+    fn take_block(&mut self, need: &Need, ticket: Ticket) -> bool {
+        let Some(block) = &need.block else { return true };
+        match self.blocks.get_mut(block) {
+            Some(waiting) => {
+                waiting.push_back(ticket);
+                false
+            }
+            None => {
+                self.blocks.insert(Arc::clone(block), VecDeque::new());
+                true
+            }
+        }
+    }
+
+    /// The block of a run that had it is the next one's, which goes on to wait for its tenant's place.
+    fn give_up_block(&mut self, need: &Need) {
+        let Some(block) = &need.block else { return };
+        let Some(waiting) = self.blocks.get_mut(block) else { return };
+        let Some(next) = waiting.pop_front() else {
+            self.blocks.remove(block);
+            return;
+        };
+        let Some(Holder { stage: Stage::Blocked { need }, .. }) = self.holders.get(&next) else {
+            return;
+        };
+        let need = need.clone();
+        self.queue(next, need);
+        self.wake(next);
+    }
+
+    /// Lines a run up for a place of its tenant.
+    fn queue(&mut self, ticket: Ticket, need: Need) {
+        let name = Arc::clone(&need.tenant);
+        self.tenants.entry(Arc::clone(&name)).or_default().queue.insert(ticket);
+        self.set(ticket, Stage::Queued { need });
+        self.promote(&name);
     }
 
     /// Why the run waits; `None` if it has all that it needs. One that has left has nothing to wait for, and must not start.
     pub(super) fn why(&self, ticket: Ticket) -> Option<Why> {
         let Some(holder) = self.holders.get(&ticket) else { return Some(Why::Slot) };
         match &holder.stage {
+            Stage::Blocked { .. } => Some(Why::Block),
             Stage::Placed { .. } => None,
             Stage::Claiming | Stage::Idle { .. } => Some(Why::Slot),
             // With slots left, whoever is first in line lacks memory.
@@ -160,6 +209,13 @@ impl Line {
     pub(super) fn leave(&mut self, ticket: Ticket) {
         let Some(holder) = self.holders.remove(&ticket) else { return };
         match holder.stage {
+            Stage::Blocked { need } => {
+                self.waiting -= 1;
+                let waiting = need.block.and_then(|block| self.blocks.get_mut(&block));
+                if let Some(waiting) = waiting {
+                    waiting.retain(|other| *other != ticket);
+                }
+            }
             Stage::Claiming => {
                 self.slots += 1;
                 self.claiming -= 1;
@@ -172,11 +228,13 @@ impl Line {
                 self.next_memory -= need.memory;
                 self.waiting -= 1;
                 self.vacate(&need.tenant);
+                self.give_up_block(&need);
             }
             Stage::Placed { need } => {
                 self.slots += 1;
                 self.memory += need.memory;
                 self.vacate(&need.tenant);
+                self.give_up_block(&need);
             }
             Stage::Queued { need } => {
                 self.waiting -= 1;
@@ -185,6 +243,7 @@ impl Line {
                 }
                 // Perhaps it kept those behind it waiting.
                 self.promote(&need.tenant);
+                self.give_up_block(&need);
             }
         }
         self.advance();
@@ -198,8 +257,9 @@ impl Line {
     #[cfg(test)]
     pub(super) fn is_idle(&self, config: Config) -> bool {
         let all = (config.slots, config.memory) == (self.slots, self.memory);
-        let counts = [self.waiting, self.claiming, self.holders.len(), self.tenants.len()];
-        all && counts == [0; 4] && self.next.is_empty() && self.next_memory == 0
+        let kept = [self.holders.len(), self.tenants.len(), self.blocks.len()];
+        let counts = [self.waiting, self.claiming, kept.iter().sum()];
+        all && counts == [0; 3] && self.next.is_empty() && self.next_memory == 0
     }
 
     /// Whom to wake for what has been done since the last time.
@@ -268,7 +328,10 @@ impl Line {
                     self.set(ticket, Stage::Placed { need });
                     from = 0;
                 }
-                Stage::Claiming | Stage::Placed { .. } | Stage::Queued { .. } => return,
+                Stage::Blocked { .. }
+                | Stage::Claiming
+                | Stage::Placed { .. }
+                | Stage::Queued { .. } => return,
             }
             self.slots -= 1;
             self.next.remove(&position);

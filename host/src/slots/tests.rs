@@ -11,7 +11,7 @@ use std::task::{Context, Poll, Waker};
 const CONFIG: Config = Config { slots: 4, memory: 100, waiting: 1000 };
 
 fn need(tenant: &str, tenant_runs: usize, memory: u64) -> Need {
-    Need { tenant: Arc::from(tenant), tenant_runs: Some(tenant_runs), memory }
+    Need { tenant: Arc::from(tenant), tenant_runs: Some(tenant_runs), block: None, memory }
 }
 
 fn poll<T>(future: Pin<&mut (impl Future<Output = T> + ?Sized)>) -> Option<T> {
@@ -75,6 +75,47 @@ fn a_tenant_executes_no_more_runs_than_its_share() {
     runs.remove(1);
     assert_eq!((executing(&mut runs), slots.waiting()), (vec![0, 1], 2));
     drop(runs);
+    assert_idle(&slots, CONFIG);
+}
+
+fn of_block(block: &str, need: Need) -> Need {
+    Need { block: Some(Arc::from(block)), ..need }
+}
+
+#[test]
+fn runs_of_one_block_take_turns_and_those_that_wait_hold_no_slot_and_no_place() {
+    let slots = Slots::new(CONFIG);
+    let mut runs: Vec<_> =
+        (0..4).map(|_| Run::claimed(&slots, of_block("x", need("a", 2, 30)))).collect();
+    assert_eq!((executing(&mut runs), slots.waiting()), (vec![0], 3));
+    assert_eq!(*runs[1].whys.borrow(), [Why::Block]);
+    // Three of four slots, 70 of 100 and the tenant's other place are free.
+    let mut other = Run::claimed(&slots, of_block("y", need("a", 2, 70)));
+    assert!(other.executes());
+    drop(other);
+    let waits = runs.remove(2);
+    drop(waits);
+    runs.remove(0);
+    assert_eq!((executing(&mut runs), slots.waiting()), (vec![0], 1));
+    runs.remove(0);
+    assert_eq!((executing(&mut runs), slots.waiting()), (vec![0], 0));
+    drop(runs);
+    assert_idle(&slots, CONFIG);
+}
+
+#[test]
+fn a_run_that_has_its_block_and_gives_up_waiting_lets_the_next_one_have_it() {
+    let slots = Slots::new(CONFIG);
+    // While one waits for memory, nobody claims.
+    let [one, two, three] = [(); 3].map(|()| claim(&slots).unwrap());
+    let large = Run::of(one, need("b", 1, 100));
+    let first = Run::of(two, of_block("x", need("a", 1, 10)));
+    let mut second = Run::of(three, of_block("x", need("a", 1, 10)));
+    assert_eq!((first.whys.borrow()[0], second.whys.borrow()[0]), (Why::Memory, Why::Block));
+    drop(first);
+    drop(large);
+    assert!(second.executes());
+    drop(second);
     assert_idle(&slots, CONFIG);
 }
 
