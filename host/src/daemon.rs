@@ -313,7 +313,7 @@ impl Core {
             let block = claim.run().ok().zip(self.pipeline.terraform.as_ref());
             let block =
                 block.and_then(|(run, terraform)| terraform.blocks().try_take(&run.block.uuid));
-            let resumed = Resumed { block: block.map(Arc::new) };
+            let resumed = Resumed { block: block.map(Arc::new), steps: run.steps };
             let go_on = async move {
                 let _entry = entry;
                 let slot = core.slots.slot().await;

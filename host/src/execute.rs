@@ -162,8 +162,8 @@ pub async fn execute(
         executed = execution => executed,
     };
     let report = in_flight.and_then(|in_flight| in_flight.report());
-    if let Some(report) = &report {
-        remark(&told, &outcome, report);
+    if let Some(report) = report.as_ref().filter(|_| is_stopped(&outcome)) {
+        remark(&told, report);
     }
     // SECURITY: e2e::terraform::states::a_directory_with_the_only_copy_of_a_state_is_kept
     if report.is_some_and(|report| report.keep_directory) {
@@ -188,7 +188,9 @@ async fn directory(
     directories.create(run, files, kind).await
 }
 
-fn paths(root: &Path) -> Paths {
+/// What a run's directory consists of.
+#[must_use]
+pub fn paths(root: &Path) -> Paths {
     let part = |name: &str| root.join(name);
     Paths {
         root: root.to_owned(),
@@ -227,15 +229,16 @@ fn not_entered(error: OperationError) -> Outcome {
     }
 }
 
-/// A run that was stopped tells what has become of what it was doing: the component may have been stopped before it could.
-fn remark(progress: &Progress, outcome: &Outcome, report: &Report) {
-    let is_stopped = matches!(
+/// Whether the component may have been stopped before it could tell what has become of what it was doing.
+fn is_stopped(outcome: &Outcome) -> bool {
+    matches!(
         outcome,
         Outcome::Aborted(_) | Outcome::Failed(Failure::Limit(_)) | Outcome::Faulted(_)
-    );
-    if !is_stopped {
-        return;
-    }
+    )
+}
+
+/// Tells it in its place.
+pub fn remark(progress: &Progress, report: &Report) {
     let mut text = String::new();
     let mut say = |sentence: &str| {
         text.push_str(if text.is_empty() { "" } else { " " });

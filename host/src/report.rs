@@ -82,13 +82,14 @@ impl Reporter {
         Self { config, runtime, tasks }
     }
 
-    /// Opens the report of a run.
+    /// Opens the report of a run. `known`: its steps as an earlier daemon has reported them, if the run is resumed.
     #[must_use]
     pub fn open(
         &self,
         client: RunClient,
         progress: Arc<Progress>,
         journal: Option<RunJournal>,
+        known: Vec<Step>,
     ) -> Report {
         let (end, ended) = oneshot::channel();
         let task = Task {
@@ -99,7 +100,8 @@ impl Reporter {
             registered: false,
             told: 0,
             accepted: 0,
-            journalled: Vec::new(),
+            journalled: known.clone(),
+            known,
         };
         let report = task.run(ended).in_current_span();
         let delivered = self.tasks.spawn_on(report, &self.runtime);
@@ -141,6 +143,8 @@ struct Task {
     accepted: u64,
     /// The steps as they are in the journal.
     journalled: Vec<Step>,
+    /// The steps as an earlier daemon has reported them.
+    known: Vec<Step>,
 }
 
 impl Task {
@@ -149,6 +153,7 @@ impl Task {
         self.progress.change(|timeline| timeline.finish(&outcome, usage.as_ref()));
         let mut update =
             final_update(&outcome, self.progress.timeline().changes_since(self.accepted));
+        update::keep_reached(&mut update.steps, &self.known);
         update::attach(&mut update, self.progress.timeline().take_plan());
         let steps = self.declarations();
         let final_status = Final { update, journal: self.journal, directory };
@@ -216,7 +221,9 @@ impl Task {
         self.journal_steps().await;
         let changes = self.progress.timeline().changes_since(self.told);
         let revision = changes.revision;
-        let answer = match self.client.update(&update::progress_update(changes)).await {
+        let mut update = update::progress_update(changes);
+        update::hold_back(&mut update, &self.known);
+        let answer = match self.client.update(&update).await {
             Err(error) if deliver::is_rejected(&error) => {
                 // Something in it is not liked. meshStack must hear from us all the same, and we from it; what is new is told
                 // again with the next change.
@@ -245,7 +252,12 @@ impl Task {
     /// stop the run.
     async fn journal_steps(&mut self) {
         let Some(journal) = &self.journal else { return };
-        let steps = update::outline(&self.progress.timeline());
+        let mut steps = update::outline(&self.progress.timeline());
+        update::keep_reached(&mut steps, &self.known);
+        // Those that the component has not declared again yet.
+        let is_missing = |known: &&Step| steps.iter().all(|step| step.id != known.id);
+        let missing: Vec<_> = self.known.iter().filter(is_missing).cloned().collect();
+        steps.extend(missing);
         if steps == self.journalled {
             return;
         }

@@ -44,7 +44,8 @@ pub use workspace::{
 };
 
 use crate::git::Git;
-use crate::shim::{self, Found, Launcher};
+use crate::run::RunId;
+use crate::shim::Launcher;
 use crate::telemetry::chain;
 use flight::not_begun;
 use follow::Follower;
@@ -54,7 +55,6 @@ use quarantine::Quarantine;
 use state::Context;
 use std::fs::File;
 use std::io;
-use std::path::Path;
 use std::sync::Arc;
 use store::Store;
 
@@ -142,32 +142,15 @@ impl Terraform {
         Workspace::open(Arc::clone(&self.shared), mirror, context, block, assignment)
     }
 
-    /// Ends what an earlier process has left running in a run directory and nobody goes on with: it is interrupted and waited for.
-    ///
-    /// To be called before a resumed run has its final status: its component may have ended before it came to what is running.
-    pub async fn finish_left(&self, operations: &Path) {
-        let Ok(entries) = std::fs::read_dir(operations) else { return };
-        for directory in entries.flatten().map(|entry| entry.path()) {
-            if !directory.join(shim::STATUS).exists() {
-                continue;
-            }
-            // SECURITY: e2e::terraform::a_resumed_run_that_ends_early_ends_what_was_running
-            match self.shared.launcher.find(&directory).await {
-                Ok(Found::Running(mut operation)) => {
-                    tracing::warn!(path = %directory.display(), "a process that nobody goes on with is interrupted");
-                    if let Err(error) = operation.interrupt(shim::StopReason::Shutdown) {
-                        tracing::error!(error = %chain(&error), "a process can't be interrupted");
-                    }
-                    if let Err(error) = operation.ended().await {
-                        tracing::error!(error = %chain(&error), "the end of a process can't be found out");
-                    }
-                }
-                Ok(Found::Ended(_) | Found::NotStarted) => {}
-                Err(error) => {
-                    tracing::error!(error = %chain(&error), "a process of an earlier run can't be looked at");
-                }
-            }
-        }
+    /// Ends what an earlier process has left running in a run directory and nobody goes on with, and keeps the state that it leaves; says
+    /// what has become of it. To be called before a resumed run has its final status: its component may have ended before it came there.
+    pub async fn finish_left(&self, run: &RunId, block: &str, paths: &Paths) -> Option<Report> {
+        let config = &self.shared.config;
+        let quarantine = Quarantine::new(config.quarantine.clone(), config.key.clone());
+        let (operations, work) = (paths.operations.clone(), paths.work.clone());
+        let (block, run) = (block.to_owned(), run.to_string());
+        let launcher = &self.shared.launcher;
+        state::finish(state::Left { launcher, quarantine, operations, work, block, run }).await
     }
 
     /// Gives the run's directories to its tenant's user, who must be able to reach them.

@@ -4,8 +4,9 @@ use super::belongings;
 use crate::admit::{Route, admit};
 use crate::capability::Progress;
 use crate::capability::http::{self, Outbound};
-use crate::execute::{Executed, Means, execute};
+use crate::execute::{Executed, Means, execute, paths, remark};
 use crate::journal::RunJournal;
+use crate::meshstack::wire::Step;
 use crate::meshstack::{Claim, RunClient};
 use crate::outcome::{AbortReason, Outcome, Usage};
 use crate::prepare::{Protection, prepare};
@@ -56,6 +57,8 @@ pub(super) struct Job {
 pub(super) struct Resumed {
     /// Its block, so that no other run gets it meanwhile; none if another one of those that go on has it.
     pub(super) block: Option<Arc<BlockLock>>,
+    /// Its steps as they were reported.
+    pub(super) steps: Vec<Step>,
 }
 
 /// What became of a run.
@@ -96,7 +99,9 @@ impl Pipeline {
         let state = client.clone();
         let left = resumed.is_some().then(|| claim.id().clone());
         let block = resumed.as_ref().and_then(|resumed| resumed.block.clone());
-        let report = self.reporter.open(client, Arc::clone(&progress), journal);
+        let known = resumed.as_ref().map(|resumed| resumed.steps.clone()).unwrap_or_default();
+        let report = self.reporter.open(client, Arc::clone(&progress), journal, known);
+        let told = Arc::clone(&progress);
         let work = async {
             match unfit {
                 Some(outcome) => Worked::not(outcome),
@@ -117,7 +122,7 @@ impl Pipeline {
         };
         // What the run has left behind ends before its status is final, while the block is still its own.
         let left = match &left {
-            Some(run) => self.finish_left(run).await,
+            Some(run) => self.finish_left(run, &claim, &told).await,
             None => None,
         };
         drop(block);
@@ -125,11 +130,25 @@ impl Pipeline {
         report.close(outcome, usage, directory.or(left)).await
     }
 
-    /// Ends what an earlier daemon has left running for a run that has come to its end; its directory, if the run did not take it over.
-    async fn finish_left(&self, run: &RunId) -> Option<RunDirectory> {
+    /// Ends what an earlier daemon has left running for a run that has come to its end, and tells what has become of its state; its
+    /// directory, if the run did not take it over.
+    async fn finish_left(
+        &self,
+        run: &RunId,
+        claim: &Claim,
+        progress: &Progress,
+    ) -> Option<RunDirectory> {
         let directory = self.directories.left(run).await?;
-        if let Some(terraform) = &self.terraform {
-            terraform.finish_left(&directory.operations()).await;
+        let Some(terraform) = &self.terraform else { return Some(directory) };
+        // Only for names: one that can't be read has not been executed.
+        let block = claim.run().map(|run| run.block.uuid).unwrap_or_default();
+        let report = terraform.finish_left(run, &block, &paths(directory.path())).await;
+        if let Some(report) = &report {
+            remark(progress, report);
+        }
+        if report.is_some_and(|report| report.keep_directory) {
+            directory.set_aside().await;
+            return None;
         }
         Some(directory)
     }

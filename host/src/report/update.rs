@@ -20,6 +20,30 @@ pub fn final_update(outcome: &Outcome, changes: Changes) -> Update {
     update(run_status(outcome), changes)
 }
 
+/// Takes out the steps that an earlier daemon has reported as further on: a resumed run comes by them once more, and meshStack is not to
+/// see it go back. They are told again when they are where they were.
+pub(super) fn hold_back(update: &mut Update, known: &[Step]) {
+    update.steps.retain(|step| reached(step, known).is_none());
+}
+
+/// Gives steps that were further on the status that they had: at the end of a run that did not come that far again, where they still
+/// tell what there is to tell, and in the journal.
+pub(super) fn keep_reached(steps: &mut [Step], known: &[Step]) {
+    for step in steps {
+        if let Some(status) = reached(step, known) {
+            step.status = status;
+        }
+    }
+}
+
+/// The status that the step had, if it was further on.
+fn reached(step: &Step, known: &[Step]) -> Option<StepStatus> {
+    let known = known.iter().find(|known| known.id == step.id)?.status;
+    let is_ended = matches!(known, StepStatus::Failed | StepStatus::Succeeded);
+    let was_begun = known == StepStatus::InProgress && step.status == StepStatus::Pending;
+    ((is_ended && step.status != known) || was_begun).then_some(known)
+}
+
 /// Adds the plan of a dry run to its final report.
 pub(super) fn attach(update: &mut Update, plan: Option<Plan>) {
     if let Some(Plan { bytes, changes }) = plan {
@@ -164,6 +188,33 @@ mod tests {
         let told: Vec<_> = update.steps.iter().map(|s| (s.id.as_str(), s.status)).collect();
         assert_eq!(told, [("b", StepStatus::Failed), ("c", StepStatus::Failed)]);
         assert!(update.steps[0].user_message.as_deref().unwrap().contains("stopped"));
+    }
+
+    #[test]
+    fn a_step_does_not_go_back_when_its_run_is_resumed() {
+        use StepStatus::{Failed, InProgress, Pending, Succeeded};
+        for (then, now, told) in [
+            (Pending, InProgress, Some(InProgress)),
+            (InProgress, Pending, None),
+            (InProgress, InProgress, Some(InProgress)),
+            (InProgress, Failed, Some(Failed)),
+            (Succeeded, Pending, None),
+            (Succeeded, InProgress, None),
+            (Succeeded, Succeeded, Some(Succeeded)),
+            (Succeeded, Failed, None),
+            (Failed, InProgress, None),
+        ] {
+            let before = [known("a", then), known("b", Succeeded)];
+            let steps = vec![known("a", now), known("new", now)];
+            let update = Update { steps, ..Update::bare(RunStatus::InProgress) };
+            let (mut going_on, mut ended) = (update.clone(), update);
+            hold_back(&mut going_on, &before);
+            let found = going_on.steps.iter().find(|step| step.id == "a");
+            assert_eq!(found.map(|step| step.status), told, "{then:?} {now:?}");
+            keep_reached(&mut ended.steps, &before);
+            assert_eq!(ended.steps[0].status, told.unwrap_or(then), "{then:?} {now:?}");
+            assert_eq!(ended.steps[1].status, now);
+        }
     }
 
     #[test]

@@ -122,7 +122,12 @@ pub(super) fn outputs() -> Vec<String> {
 
 /// `state push` of a file.
 pub(super) fn push(file: &Path) -> Vec<String> {
-    line(&["state", "push", LOCK_ONCE], [file.display().to_string()])
+    line(&["state", "push", "-no-color", LOCK_ONCE], [file.display().to_string()])
+}
+
+/// `state pull`.
+pub(super) fn pull() -> Vec<String> {
+    line(&["state", "pull", "-no-color"], [])
 }
 
 /// Takes the lock, changes nothing and gives it back: tells whether another one has it.

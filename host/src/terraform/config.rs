@@ -53,6 +53,8 @@ pub struct Pushing {
     pub longest_pause: Duration,
     /// For one try.
     pub timeout: Duration,
+    /// After which no other try begins: a backend that never answers must not hold the run for hours.
+    pub total: Duration,
 }
 
 impl Config {
@@ -72,12 +74,13 @@ impl Config {
         force: Duration::from_secs(10),
     };
 
-    /// Six tries within about five minutes.
+    /// Six tries within about five minutes; ten, if the backend does not answer.
     pub const PUSHING: Pushing = Pushing {
         tries: 6,
         first_pause: Duration::from_secs(10),
         longest_pause: Duration::from_secs(120),
         timeout: Duration::from_secs(120),
+        total: Duration::from_secs(10 * 60),
     };
 
     /// Of the environment of this process, what processes of runs inherit.

@@ -20,12 +20,21 @@ pub(super) async fn blocking<T: Send + 'static>(
 /// Writes a file, 0600, that is there as a whole or not at all, also after a power cut. What was of that name is replaced; a link
 /// is replaced and not followed. `user`: whom it is given to.
 pub(super) fn write(path: &Path, content: &[u8], user: Option<(u32, u32)>) -> io::Result<()> {
+    write_by(path, user, |file| file.write_all(content))
+}
+
+/// Likewise, with what `fill` writes.
+pub(super) fn write_by(
+    path: &Path,
+    user: Option<(u32, u32)>,
+    fill: impl FnOnce(&mut File) -> io::Result<()>,
+) -> io::Result<()> {
     let (Some(directory), Some(_)) = (path.parent(), path.file_name()) else {
         return Err(io::ErrorKind::InvalidFilename.into());
     };
     // SECURITY: terraform::files::a_link_is_replaced_and_not_followed
     let mut file = tempfile::NamedTempFile::new_in(directory)?;
-    file.write_all(content)?;
+    fill(file.as_file_mut())?;
     if let Some(user) = user {
         os::give_to(file.as_file(), user)?;
     }
@@ -34,13 +43,17 @@ pub(super) fn write(path: &Path, content: &[u8], user: Option<(u32, u32)>) -> io
     os::sync_directory(directory)
 }
 
+/// Opens a file; `None` if there is none. Links and pipes are errors.
+pub(super) fn open(path: &Path) -> io::Result<Option<File>> {
+    match os::open_without_following(path) {
+        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
+        opened => opened.map(Some),
+    }
+}
+
 /// Reads a file of at most `max` bytes; `None` if there is none. Links and pipes are errors.
 pub(super) fn read(path: &Path, max: u64) -> io::Result<Option<Vec<u8>>> {
-    let file = match os::open_without_following(path) {
-        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
-        opened => opened?,
-    };
-    read_from(&file, max).map(Some)
+    open(path)?.map(|file| read_from(&file, max)).transpose()
 }
 
 /// The beginning of a file that may still grow.

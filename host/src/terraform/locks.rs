@@ -148,14 +148,15 @@ pub(super) struct Evidence {
 }
 
 impl Evidence {
-    /// Says why the lock must be the dead process's own; none if that isn't proven.
-    pub(super) fn proves(&self, lock: &Lock, now: SystemTime) -> Option<String> {
+    /// Says why the lock must be the dead process's own; none if that isn't proven. `probed`: when it was found, if that was by the
+    /// probe after the death, before anybody else could have been told of it.
+    pub(super) fn proves(&self, lock: &Lock, probed: Option<SystemTime>) -> Option<String> {
         if self.id.as_ref() == Some(&lock.id) {
             return Some("it was found right after the death of the process".to_owned());
         }
         let Some(holder) = &lock.holder else {
             // SECURITY: terraform::locks::a_lock_without_a_holder_is_ours_only_if_we_held_it_just_now
-            let passed = now.duration_since(self.ended).unwrap_or(Duration::MAX);
+            let passed = probed?.duration_since(self.ended).unwrap_or(Duration::MAX);
             return (self.held && self.id.is_none() && passed <= FRESH)
                 .then(|| "the process held the lock when it died, a moment ago".to_owned());
         };
@@ -304,7 +305,7 @@ mod tests {
     #[test]
     fn a_lock_of_another_one_is_never_ours() {
         let apply = "OperationTypeApply";
-        let proves = |lock: &Lock| evidence().proves(lock, at(1_101)).is_some();
+        let proves = |lock: &Lock| evidence().proves(lock, Some(at(1_101))).is_some();
         assert!(proves(&lock("root@vm", apply, "1.11.4", 1_001)));
         assert!(proves(&lock("blockhouse-run@vm", apply, "1.11.4", 1_001)));
         for other in [
@@ -319,19 +320,21 @@ mod tests {
             assert!(!proves(&other), "{other:?}");
         }
         let late = Evidence { ended: at(90_000), ..evidence() };
-        assert!(late.proves(&lock("root@vm", apply, "1.11.4", 80_000), at(90_001)).is_none());
+        assert!(late.proves(&lock("root@vm", apply, "1.11.4", 80_000), Some(at(90_001))).is_none());
     }
 
     #[test]
     fn a_lock_without_a_holder_is_ours_only_if_we_held_it_just_now() {
         let lock = Lock { id: "id".to_owned(), holder: None };
-        assert!(evidence().proves(&lock, at(1_101)).is_some());
-        assert!(evidence().proves(&lock, at(9_999)).is_none());
-        assert!(Evidence { held: false, ..evidence() }.proves(&lock, at(1_101)).is_none());
+        assert!(evidence().proves(&lock, Some(at(1_101))).is_some());
+        assert!(evidence().proves(&lock, Some(at(9_999))).is_none());
+        assert!(Evidence { held: false, ..evidence() }.proves(&lock, Some(at(1_101))).is_none());
         let another = Evidence { id: Some("another".to_owned()), ..evidence() };
-        assert!(another.proves(&lock, at(1_101)).is_none());
+        assert!(another.proves(&lock, Some(at(1_101))).is_none());
+        // A later run: somebody may have released it and taken it anew.
+        assert!(evidence().proves(&lock, None).is_none());
         let same = Evidence { id: Some("id".to_owned()), held: false, ..evidence() };
-        assert!(same.proves(&lock, at(99_999)).is_some());
+        assert!(same.proves(&lock, None).is_some());
     }
 
     #[test]

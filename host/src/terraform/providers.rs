@@ -34,9 +34,11 @@ use crate::digest::Digest;
 use mirror::Tree;
 use std::collections::HashMap;
 use std::fmt;
+use std::fs::{self, File};
 use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::SystemTime;
 use tokio::task::spawn_blocking;
 use turns::Turns;
 use url::Url;
@@ -97,6 +99,8 @@ impl Guarded {
 
 /// A mirror for each tenant and owner of definitions. What `init` downloads can't be trusted by others: backends and modules that the
 /// configuration names execute code of its author's choosing meanwhile.
+///
+/// Each is held open while runs use it; the limit of their size is that of all together.
 #[derive(Clone, Debug)]
 pub struct Mirrors {
     config: Config,
@@ -104,7 +108,7 @@ pub struct Mirrors {
 }
 
 impl Mirrors {
-    /// Of this configuration, whose directory has one for each, and whose size is that of each.
+    /// Of this configuration, whose directory has one for each.
     #[must_use]
     pub fn new(config: Config) -> Self {
         Self { config, open: Arc::default() }
@@ -118,14 +122,62 @@ impl Mirrors {
         // SECURITY: terraform::providers::tests::what_one_tenant_has_downloaded_is_not_shown_to_another
         let whose = [tenant, owner].map(|name| format!("{}:{name}", name.len())).concat();
         let scope = Digest::of(whose.as_bytes()).to_string().replace("sha256:", "");
-        let mut open = self.open.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut open = self.open();
         if let Some(mirror) = open.get(&scope) {
             return Ok(mirror.clone());
         }
+        // Each holds a descriptor, and tenants come and go.
+        open.retain(|_, mirror| mirror.is_used());
         let directory = self.config.directory.join(&scope);
-        let mirror = Mirror::open(Config { directory, ..self.config.clone() })?;
+        let mirror = Mirror::open(Config { directory: directory.clone(), ..self.config.clone() })?;
+        // A file system that refuses costs no more than the order in which mirrors are removed.
+        let _ = File::open(&directory).and_then(|opened| opened.set_modified(SystemTime::now()));
         open.insert(scope, mirror.clone());
         Ok(mirror)
+    }
+
+    /// Removes the least recently used mirrors that no run uses until all together have no more than they may. To be called after
+    /// an import: nothing else makes them grow. A failure is logged.
+    pub async fn make_room(&self) {
+        let mirrors = self.clone();
+        let made = spawn_blocking(move || mirrors.collect()).await;
+        if let Ok(Err(error)) = made {
+            tracing::warn!(%error, "old mirrors of providers can't be removed");
+        }
+    }
+
+    fn collect(&self) -> io::Result<()> {
+        // None is opened meanwhile.
+        let mut open = self.open();
+        open.retain(|_, mirror| mirror.is_used());
+        let mut all = Vec::new();
+        for entry in fs::read_dir(&self.config.directory)? {
+            let entry = entry?;
+            let metadata = entry.metadata()?;
+            if metadata.is_dir() {
+                let last = metadata.modified().unwrap_or(SystemTime::UNIX_EPOCH);
+                all.push((last, mirror::size(&entry.path())?, entry.file_name()));
+            }
+        }
+        all.sort();
+        let mut total = all.iter().map(|(_, bytes, _)| *bytes).fold(0, u64::saturating_add);
+        for (_, bytes, scope) in all {
+            if total <= self.config.max_bytes {
+                break;
+            }
+            // SECURITY: terraform::providers::tests::a_mirror_that_a_run_uses_is_not_removed
+            if scope.to_str().is_some_and(|scope| open.contains_key(scope)) {
+                continue;
+            }
+            fs::remove_dir_all(self.config.directory.join(&scope))?;
+            total = total.saturating_sub(bytes);
+            tracing::info!(mirror = ?scope, bytes, "a mirror of providers was removed to make room");
+        }
+        Ok(())
+    }
+
+    fn open(&self) -> MutexGuard<'_, HashMap<String, Mirror>> {
+        self.open.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
@@ -158,6 +210,11 @@ impl Mirror {
         let tree = Tree::open(config.directory.clone())?;
         let (turns, guarded, writer) = (Turns::default(), Guarded::default(), Arc::default());
         Ok(Self(Arc::new(Inner { config, tree, turns, guarded, writer })))
+    }
+
+    /// Whether anybody has it but the collection of all.
+    fn is_used(&self) -> bool {
+        Arc::strong_count(&self.0) > 1
     }
 
     /// The text of a CLI configuration file: `provider_installation` with the mirror, the operator's mirrors and the registries, each

@@ -3,15 +3,21 @@
 //! ```text
 //! u32, big endian     length of the sealed key
 //! sealed key          32 bytes for AES-256-GCM, sealed to the runner's key as meshStack seals secrets
-//! ciphertext, tag     of the state; the nonce is zero, since each key is used once
+//! pieces              of the state, 64 KiB each and the last one shorter, as STREAM (BE32) has them: each with a tag of 16 bytes that
+//!                     covers its place and whether it is the last. The nonce is zero, since each key is used once
 //! ```
+//!
+//! A state is as large as whoever wrote it liked, so it goes through in pieces and is never in memory as a whole.
 
 use super::files;
 use crate::os;
 use crate::unseal::{PrivateKey, PublicKey, UnsealError};
-use aws_lc_rs::aead::{AES_256_GCM, Aad, LessSafeKey, NONCE_LEN, Nonce, UnboundKey};
-use std::fs;
-use std::io;
+use aead_stream::{DecryptorBE32, EncryptorBE32, Key, Nonce, StreamBE32};
+use aes_gcm::Aes256Gcm;
+use aws_lc_rs::digest;
+use data_encoding::HEXLOWER;
+use std::fs::{self, File};
+use std::io::{self, Read, Seek as _, Write};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::SystemTime;
@@ -19,6 +25,17 @@ use zeroize::Zeroizing;
 
 const KEY_BYTES: usize = 32;
 const LENGTH_BYTES: usize = 4;
+const PIECE_BYTES: usize = 64 << 10;
+const TAG_BYTES: usize = 16;
+
+/// Bytes of a state that are kept. Terraform itself has all of it in memory several times.
+const STATE_MAX: u64 = 512 << 20;
+
+/// Of the state's digest, in a name. Only states of one block are told apart by it.
+const DIGEST_CHARACTERS: usize = 16;
+
+/// States of a block that its runs have only come upon. A script can make another one in each run, so that the oldest goes.
+const FOUND_MAX: usize = 5;
 
 /// What sealed copies end with.
 const SEALED: &str = ".tfstate.sealed";
@@ -52,27 +69,72 @@ impl Quarantine {
         Self { directory, key }
     }
 
-    /// Keeps a copy, durably; returns where. The same block, run, call and time have the same file: one that is there already is as
-    /// good. Blocks.
+    /// Keeps a copy of what a call could not write, durably; returns where. The same state of the same call has the same file. Blocks.
     pub(super) fn keep(
         &self,
-        state: &[u8],
+        state: &File,
         block: &str,
         run: &str,
         call: &str,
-        at: SystemTime,
     ) -> io::Result<PathBuf> {
+        self.keep_as(state, &prefix(block, run, call))
+    }
+
+    /// Keeps a copy of a state that a run has come upon: it is not its own. Of each block the newest few are kept. Blocks.
+    pub(super) fn keep_found(&self, state: &File, block: &str) -> io::Result<PathBuf> {
+        let prefix = format!("{}.found.", plain(block));
+        let path = self.keep_as(state, &prefix)?;
+        let mut found = self.named(&prefix)?;
+        let changed = |path: &PathBuf| {
+            fs::metadata(path)
+                .and_then(|metadata| metadata.modified())
+                .unwrap_or(SystemTime::UNIX_EPOCH)
+        };
+        found.retain(|other| *other != path);
+        found.sort_by_key(|path| std::cmp::Reverse(changed(path)));
+        for old in found.iter().skip(FOUND_MAX - 1) {
+            files::remove(old)?;
+        }
+        Ok(path)
+    }
+
+    /// The copies of what a call could not write. Blocks.
+    pub(super) fn of(&self, block: &str, run: &str, call: &str) -> io::Result<Vec<PathBuf>> {
+        self.named(&prefix(block, run, call))
+    }
+
+    fn keep_as(&self, mut state: &File, prefix: &str) -> io::Result<PathBuf> {
         drop(os::create_private_directory(&self.directory)?);
-        let seconds = at.duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default().as_secs();
+        state.rewind()?;
+        let digest = digest_of(state)?;
         let suffix = if self.key.is_some() { SEALED } else { PLAIN };
-        let name = format!("{}.{run}.{call}.{seconds}{suffix}", plain(block));
-        let path = self.directory.join(name);
+        let path = self.directory.join(format!("{prefix}{digest}{suffix}"));
+        // SECURITY: terraform::quarantine::tests::another_state_of_the_same_call_is_kept_beside_the_first
         if path.try_exists()? {
             return Ok(path);
         }
-        let sealed = self.key.as_ref().map(|key| seal(state, key)).transpose()?;
-        files::write(&path, sealed.as_deref().unwrap_or(state), None)?;
+        state.rewind()?;
+        let state = state.take(STATE_MAX);
+        files::write_by(&path, None, |file| match &self.key {
+            Some(key) => seal(state, file, key),
+            None => {
+                let mut state = state;
+                io::copy(&mut state, file).map(drop)
+            }
+        })?;
         Ok(path)
+    }
+
+    fn named(&self, prefix: &str) -> io::Result<Vec<PathBuf>> {
+        let entries = match fs::read_dir(&self.directory) {
+            Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(Vec::new()),
+            entries => entries?,
+        };
+        let paths = entries.map(|entry| Ok(entry?.path())).collect::<io::Result<Vec<_>>>()?;
+        let is_named = |path: &PathBuf| {
+            path.file_name().is_some_and(|name| name.to_string_lossy().starts_with(prefix))
+        };
+        Ok(paths.into_iter().filter(is_named).collect())
     }
 
     /// Whether the copies are sealed.
@@ -81,24 +143,70 @@ impl Quarantine {
     }
 }
 
+fn prefix(block: &str, run: &str, call: &str) -> String {
+    format!("{}.{run}.{call}.", plain(block))
+}
+
 /// The block's uuid comes from outside and becomes part of a name.
 pub(super) fn plain(text: &str) -> String {
     let plain = text.chars().filter(|c| c.is_ascii_alphanumeric() || *c == '-');
     plain.take(64).collect()
 }
 
-fn seal(state: &[u8], runner: &PublicKey) -> io::Result<Vec<u8>> {
+fn digest_of(mut state: &File) -> io::Result<String> {
+    let mut context = digest::Context::new(&digest::SHA256);
+    let mut piece = Zeroizing::new(vec![0; PIECE_BYTES]);
+    let mut all = 0_u64;
+    loop {
+        let length = fill(&mut state, &mut piece)?;
+        all = all.saturating_add(u64::try_from(length).unwrap_or(u64::MAX));
+        // SECURITY: terraform::quarantine::tests::more_than_a_state_may_have_is_not_kept
+        if all > STATE_MAX {
+            let text = format!("it has more than {STATE_MAX} bytes");
+            return Err(io::Error::new(io::ErrorKind::FileTooLarge, text));
+        }
+        context.update(piece.get(..length).unwrap_or_default());
+        if length < PIECE_BYTES {
+            break;
+        }
+    }
+    let mut digest = HEXLOWER.encode(context.finish().as_ref());
+    digest.truncate(DIGEST_CHARACTERS);
+    Ok(digest)
+}
+
+/// Reads until the piece is full or there is no more; how much there was.
+fn fill(from: &mut impl Read, piece: &mut [u8]) -> io::Result<usize> {
+    let mut length = 0;
+    while let Some(rest) = piece.get_mut(length..).filter(|rest| !rest.is_empty()) {
+        match from.read(rest) {
+            Ok(0) => break,
+            Ok(read) => length += read,
+            Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+            Err(error) => return Err(error),
+        }
+    }
+    Ok(length)
+}
+
+fn seal(mut state: impl Read, to: &mut File, runner: &PublicKey) -> io::Result<()> {
     let refused = || io::Error::other("the state can't be encrypted");
     let mut plain = Zeroizing::new([0; KEY_BYTES]);
     aws_lc_rs::rand::fill(plain.as_mut_slice()).map_err(|_| refused())?;
     let wrapped = runner.seal(plain.as_slice()).map_err(io::Error::other)?;
     let length = u32::try_from(wrapped.len()).map_err(io::Error::other)?;
-    let key = key(plain.as_slice()).ok_or_else(refused)?;
-    // Room for the tag, so that no copy of the state is left behind by a reallocation.
-    let mut body = Vec::with_capacity(state.len() + AES_256_GCM.tag_len());
-    body.extend_from_slice(state);
-    key.seal_in_place_append_tag(nonce(), Aad::empty(), &mut body).map_err(|_| refused())?;
-    Ok([&length.to_be_bytes()[..], &wrapped, &body].concat())
+    to.write_all(&length.to_be_bytes())?;
+    to.write_all(&wrapped)?;
+    let mut stream = EncryptorBE32::<Aes256Gcm>::new(&Key::<Aes256Gcm>::from(*plain), &nonce());
+    let mut piece = Zeroizing::new(vec![0; PIECE_BYTES]);
+    loop {
+        let length = fill(&mut state, &mut piece)?;
+        let text = piece.get(..length).unwrap_or_default();
+        if length < PIECE_BYTES {
+            return to.write_all(&stream.encrypt_last(text).map_err(|_| refused())?);
+        }
+        to.write_all(&stream.encrypt_next(text).map_err(|_| refused())?)?;
+    }
 }
 
 /// Opens a copy. Blocks.
@@ -112,57 +220,25 @@ pub fn open(path: &Path, runner: &PrivateKey) -> Result<Zeroizing<Vec<u8>>, Quar
     let length = usize::try_from(u32::from_be_bytes(*length)).unwrap_or(usize::MAX);
     let (wrapped, body) = rest.split_at_checked(length).ok_or(QuarantineError::Damaged)?;
     let plain = runner.unseal_bytes(wrapped).map_err(QuarantineError::Key)?;
-    let key = key(&plain).ok_or(QuarantineError::Damaged)?;
-    let mut body = Zeroizing::new(body.to_vec());
-    let opened = key.open_in_place(nonce(), Aad::empty(), &mut body);
-    let length = opened.map_err(|_| QuarantineError::Damaged)?.len();
-    body.truncate(length);
-    Ok(body)
+    let key =
+        <[u8; KEY_BYTES]>::try_from(plain.as_slice()).map_err(|_| QuarantineError::Damaged)?;
+    let mut stream = DecryptorBE32::<Aes256Gcm>::new(&Key::<Aes256Gcm>::from(key), &nonce());
+    // Room for all of it, so that no part is left behind by a reallocation.
+    let mut state = Zeroizing::new(Vec::with_capacity(body.len()));
+    let mut rest = body;
+    while let Some((piece, after)) = rest.split_at_checked(PIECE_BYTES + TAG_BYTES) {
+        let opened = stream.decrypt_next(piece).map_err(|_| QuarantineError::Damaged)?;
+        state.extend_from_slice(&Zeroizing::new(opened));
+        rest = after;
+    }
+    let opened = stream.decrypt_last(rest).map_err(|_| QuarantineError::Damaged)?;
+    state.extend_from_slice(&Zeroizing::new(opened));
+    Ok(state)
 }
 
-fn key(bytes: &[u8]) -> Option<LessSafeKey> {
-    UnboundKey::new(&AES_256_GCM, bytes).ok().map(LessSafeKey::new)
-}
-
-fn nonce() -> Nonce {
-    Nonce::assume_unique_for_key([0; NONCE_LEN])
+fn nonce() -> Nonce<Aes256Gcm, StreamBE32<Aes256Gcm>> {
+    Nonce::<Aes256Gcm, StreamBE32<Aes256Gcm>>::default()
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-    use secrecy::SecretString;
-
-    const KEY: &str = include_str!("../../../tests/fixtures/sealed/TEST-ONLY-runner-pkcs8.pem");
-
-    #[test]
-    fn what_is_kept_can_be_opened_by_the_runner_and_read_by_nobody_else() {
-        let place = tempfile::tempdir().unwrap();
-        let key = PrivateKey::from_pem(&SecretString::from(KEY)).unwrap();
-        let directory = place.path().join("quarantine");
-        let quarantine = Quarantine::new(directory.clone(), Some(Arc::clone(key.public())));
-        let state = vec![b'x'; 100_000];
-        let at = SystemTime::UNIX_EPOCH;
-        let keep = || quarantine.keep(&state, "../b", "run", "0001-apply", at).unwrap();
-        let path = keep();
-        assert_eq!(path.file_name().unwrap(), "b.run.0001-apply.0.tfstate.sealed");
-        assert_eq!(path, keep());
-        assert_eq!(fs::read_dir(&directory).unwrap().count(), 1);
-        let sealed = fs::read(&path).unwrap();
-        assert!(!sealed.windows(4).any(|part| part == b"xxxx"));
-        assert_eq!(*open(&path, &key).unwrap(), state);
-        for length in [0, 3, 4, 100, sealed.len() - 1] {
-            fs::write(&path, &sealed[..length]).unwrap();
-            open(&path, &key).unwrap_err();
-        }
-    }
-
-    #[test]
-    fn without_a_key_the_copy_is_plain_but_ours_alone() {
-        let place = tempfile::tempdir().unwrap();
-        let quarantine = Quarantine::new(place.path().join("q"), None);
-        let path = quarantine.keep(b"{}", "b", "r", "c", SystemTime::UNIX_EPOCH).unwrap();
-        assert!(path.to_string_lossy().ends_with(".tfstate"));
-        assert_eq!(fs::read(&path).unwrap(), b"{}");
-    }
-}
+mod tests;

@@ -108,6 +108,32 @@ async fn a_directory_with_the_only_copy_of_a_state_is_kept() {
     assert!(state.exists());
 }
 
+#[cfg(target_os = "linux")]
+#[tokio::test]
+async fn a_state_of_a_verb_that_nobody_goes_on_with_is_kept() {
+    let gate = LoopbackGate::new().await.unwrap();
+    let module = Module::new().resource("one").resource_at("two", &gate, &["one"]);
+    let mut scene = scene(&module).await;
+    let id = scene.emulator.enqueue(scene.spec());
+    gate.reached(1, patience()).await.unwrap();
+    scene.daemon().unwrap().kill().unwrap();
+    scene.emulator.fail(&[Route::StateWrite], &refused());
+    // The policy that the next daemon finds does not let the run apply any more, so that it ends before it comes to what runs.
+    scene.change_policy("\"plan\", \"apply\", \"destroy\"", "\"plan\"").unwrap();
+    scene.begin().unwrap();
+    let run = scene.end_of(&id).await.unwrap();
+    assert_ended(&run, RunState::Failed);
+    let kept = files(&scene.state().join("quarantine"));
+    let [kept] = kept.as_slice() else { panic!("{kept:?}\n{}", scene.log()) };
+    let text = all_text(&run);
+    for told in ["does not grant", "The state could not be written", &kept.display().to_string()] {
+        assert!(text.contains(told), "{told}: {text}");
+    }
+    let key = PrivateKey::from_pem(&SecretString::from(PRIVATE_KEY)).unwrap();
+    let opened = open_quarantined(kept, &key).unwrap();
+    assert!(String::from_utf8_lossy(&opened).contains("terraform_data"));
+}
+
 fn walk(directory: &Path) -> Vec<PathBuf> {
     files(directory)
         .into_iter()

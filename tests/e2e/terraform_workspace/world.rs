@@ -3,13 +3,14 @@
 use blockhouse::run::{Behavior, RunId};
 use blockhouse::shutdown::Abort;
 use blockhouse::terraform::{
-    Assignment, FetchedPlan, PlanSource, StateBackend, Terraform, Workspace,
+    Assignment, Config, FetchedPlan, PlanSource, StateBackend, Terraform, Workspace,
 };
 use blockhouse::unseal::PrivateKey;
 use blockhouse_policy::{Grants, Limits, Policy, TerraformPermit};
-use blockhouse_tests::terraform::{NATIVE_KEY, native, paths};
+use blockhouse_tests::terraform::{NATIVE_KEY, native_with, paths};
 use secrecy::SecretString;
 use secrecy::zeroize::Zeroizing;
+use std::collections::VecDeque;
 use std::io::{BufRead as _, BufReader, Read as _, Write as _};
 use std::net::TcpListener;
 use std::path::PathBuf;
@@ -24,8 +25,19 @@ pub(super) struct Kept {
     pub(super) lock: Option<String>,
     /// Answers the next so many writes with 403.
     pub(super) refuse_writes: u32,
+    /// What becomes of the next writes of `state push`; later ones are taken.
+    pub(super) pushes: VecDeque<Push>,
     pub(super) unlocks: u32,
     pub(super) requests: Vec<String>,
+}
+
+/// What a backend does with a state that is pushed.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(super) enum Push {
+    /// Says that it has taken it, and has not.
+    Forget,
+    /// Does not answer.
+    Ignore,
 }
 
 #[derive(Clone)]
@@ -94,7 +106,18 @@ pub(super) fn serve(stream: std::net::TcpStream, kept: &Mutex<Kept>) {
         }
         let mut kept = kept.lock().unwrap();
         kept.requests.push(format!("{} {authorization}", line.trim()));
-        let (status, answer): (&str, Vec<u8>) = match line.split(' ').next().unwrap() {
+        let method = line.split(' ').next().unwrap().to_owned();
+        let is_push =
+            method == "POST" && kept.lock.as_ref().is_some_and(|lock| lock.contains("state-push"));
+        let push = if is_push { kept.pushes.pop_front() } else { None };
+        if push == Some(Push::Ignore) {
+            drop(kept);
+            // Until the client gives up.
+            let _ = reader.read_to_end(&mut Vec::new());
+            return;
+        }
+        let (status, answer): (&str, Vec<u8>) = match method.as_str() {
+            "POST" if push == Some(Push::Forget) => ("200 OK", Vec::new()),
             "GET" => match &kept.state {
                 Some(state) => ("200 OK", state.clone()),
                 None => ("404 Not Found", Vec::new()),
@@ -151,9 +174,14 @@ pub(super) fn key() -> PrivateKey {
 
 impl World {
     pub(super) fn new() -> Self {
+        Self::with(|_| {})
+    }
+
+    /// Where Terraform is run in another way than usual.
+    pub(super) fn with(change: impl FnOnce(&mut Config)) -> Self {
         let place = tempfile::tempdir().unwrap();
         Self {
-            terraform: native(place.path()).unwrap(),
+            terraform: native_with(place.path(), change).unwrap(),
             place,
             backend: Backend::start(),
             log: Arc::default(),

@@ -25,6 +25,14 @@ pub const NATIVE_KEY: &str = include_str!("../../fixtures/sealed/TEST-ONLY-runne
 /// # Errors
 /// If one of its directories can't be made.
 pub fn native(state: &Path) -> Result<Terraform> {
+    native_with(state, |_| {})
+}
+
+/// The same with differences.
+///
+/// # Errors
+/// If one of its directories can't be made.
+pub fn native_with(state: &Path, change: impl FnOnce(&mut Config)) -> Result<Terraform> {
     let key = PrivateKey::from_pem(&SecretString::from(NATIVE_KEY))?;
     let reading = Ladder {
         grace: Duration::from_secs(20),
@@ -32,7 +40,7 @@ pub fn native(state: &Path) -> Result<Terraform> {
         limit: Duration::from_secs(20),
         force: Duration::from_secs(5),
     };
-    let config = Config {
+    let mut config = Config {
         users: None,
         defaults: TerraformLimits::default(),
         writing: Ladder { limit: Duration::from_secs(60), ..reading },
@@ -44,6 +52,7 @@ pub fn native(state: &Path) -> Result<Terraform> {
             first_pause: Duration::from_millis(50),
             longest_pause: Duration::from_millis(50),
             timeout: Duration::from_secs(60),
+            total: Duration::from_secs(600),
         },
         environment: Config::inherited(std::env::vars()),
         bash: Some("/bin/bash".into()),
@@ -53,6 +62,7 @@ pub fn native(state: &Path) -> Result<Terraform> {
         sources_max_bytes: 1 << 30,
         sources_max_files: 1000,
     };
+    change(&mut config);
     let unreachable: Url = "https://releases.invalid".parse()?;
     let releases =
         || store::Releases { url: unreachable.clone(), key_file: None, fingerprints: Vec::new() };

@@ -251,7 +251,7 @@ fn hexadecimal(hash: &[u8; 32]) -> String {
 }
 
 /// Bytes of the files in a directory of our own.
-fn size(directory: &Path) -> io::Result<u64> {
+pub(super) fn size(directory: &Path) -> io::Result<u64> {
     let mut total = 0_u64;
     for entry in fs::read_dir(directory)? {
         let entry = entry?;

@@ -303,7 +303,7 @@ async fn what_live_runs_use_is_not_removed() {
         let seconds = u64::try_from(number).unwrap();
         let used = SystemTime::UNIX_EPOCH + Duration::from_secs(seconds);
         let directory = world.mirror.paths()[0].join(THING).join(version).join(target());
-        fs::File::open(directory).unwrap().set_modified(used).unwrap();
+        File::open(directory).unwrap().set_modified(used).unwrap();
     }
     let left = |world: &World| {
         ["1.1.0", "1.2.0", "1.3.0", "1.4.0"].map(|version| world.content(version).is_some())
@@ -349,6 +349,32 @@ async fn what_one_tenant_has_downloaded_is_not_shown_to_another() {
     assert_eq!(paths(&one), paths(&mirrors.of("one", "owner").unwrap()));
     assert!(paths(&one).iter().all(|path| !paths(&other).contains(path)));
     assert!(!one.cli_configuration(&[], &[]).contains(paths(&other)[0].to_str().unwrap()));
+}
+
+#[tokio::test]
+async fn a_mirror_that_a_run_uses_is_not_removed() {
+    let world = World::new(1 << 30);
+    let directory = world.mirror.0.config.directory.with_extension("all");
+    let config =
+        Config { directory: directory.clone(), max_bytes: 2_500, ..world.mirror.0.config.clone() };
+    let mirrors = Mirrors::new(config);
+    let used = mirrors.of("used", "owner").unwrap();
+    for tenant in ["old", "new"] {
+        let mirror = mirrors.of(tenant, "owner").unwrap();
+        fs::write(mirror.0.config.directory.join("large"), [0; 1000]).unwrap();
+    }
+    fs::write(used.0.config.directory.join("large"), [0; 1000]).unwrap();
+    let age = |tenant: &str, seconds| {
+        let place = mirrors.of(tenant, "owner").unwrap().0.config.directory.clone();
+        let time = SystemTime::UNIX_EPOCH + Duration::from_secs(seconds);
+        File::open(&place).unwrap().set_modified(time).unwrap();
+        place
+    };
+    let places = [age("used", 1), age("old", 2), age("new", 3)];
+    mirrors.make_room().await;
+    assert_eq!(places.map(|place| place.is_dir()), [true, false, true]);
+    // Descriptors are given back with the last run.
+    assert_eq!(mirrors.open().len(), 1);
 }
 
 #[tokio::test]

@@ -2,7 +2,7 @@
 
 use std::collections::{HashMap, HashSet};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
-use tokio::sync::{Mutex as Gate, OwnedMutexGuard};
+use tokio::sync::watch;
 
 /// Keys of which it is remembered that the mirror has been filled for them. Forgetting one costs waiting once more.
 const FILLED_MAX: usize = 4096;
@@ -14,7 +14,8 @@ pub(super) struct Turns(Arc<Mutex<State>>);
 #[derive(Debug, Default)]
 struct State {
     filled: HashSet<String>,
-    gates: HashMap<String, Arc<Gate<()>>>,
+    /// Those who are filling the mirror: each closes when its turn is over.
+    gates: HashMap<String, watch::Receiver<()>>,
     /// Of all keys.
     under_way: usize,
 }
@@ -26,7 +27,7 @@ pub struct Turn {
     turns: Turns,
     key: String,
     /// Of the one who fills the mirror.
-    gate: Option<OwnedMutexGuard<()>>,
+    gate: Option<watch::Sender<()>>,
 }
 
 impl Turn {
@@ -36,8 +37,8 @@ impl Turn {
         self.gate.is_some()
     }
 
-    /// To be called after a successful `import`: those who wait begin, all at once, and nobody waits again for this key. If it's
-    /// dropped without, the next one takes over and the rest go on waiting.
+    /// To be called after a successful `import`: nobody waits again for this key. If it's dropped without, those who wait begin all the
+    /// same: a registry that never answers must not hold them up one after the other.
     pub fn filled(self) {
         let mut state = self.turns.state();
         if state.filled.len() >= FILLED_MAX {
@@ -49,30 +50,10 @@ impl Turn {
 
 impl Drop for Turn {
     fn drop(&mut self) {
-        self.gate = None;
         let mut state = self.turns.state();
         state.under_way = state.under_way.saturating_sub(1);
-        state.tidy(&self.key);
-    }
-}
-
-/// Somebody who waits; may be dropped while waiting.
-struct Waiting<'a> {
-    turns: &'a Turns,
-    key: &'a str,
-}
-
-impl Drop for Waiting<'_> {
-    fn drop(&mut self) {
-        self.turns.state().tidy(self.key);
-    }
-}
-
-impl State {
-    /// Forgets the gate of a key that nobody waits at.
-    fn tidy(&mut self, key: &str) {
-        if self.gates.get(key).is_some_and(|gate| Arc::strong_count(gate) == 1) {
-            self.gates.remove(key);
+        if self.gate.take().is_some() {
+            state.gates.remove(&self.key);
         }
     }
 }
@@ -83,20 +64,35 @@ impl Turns {
     }
 
     pub(super) async fn turn(&self, key: &str) -> Turn {
-        let waiting = Waiting { turns: self, key };
+        match self.enter(key) {
+            Ok(turn) => turn,
+            Err(mut gate) => {
+                // Nothing is ever sent: it ends when the turn of the first one does.
+                let _ = gate.changed().await;
+                self.begin(key, None)
+            }
+        }
+    }
+
+    /// A turn at once, or whose end is to be waited for.
+    fn enter(&self, key: &str) -> Result<Turn, watch::Receiver<()>> {
         let gate = {
             let mut state = self.state();
+            if let Some(gate) = state.gates.get(key) {
+                return Err(gate.clone());
+            }
             let is_filled = state.filled.contains(key);
-            (!is_filled).then(|| Arc::clone(state.gates.entry(key.to_owned()).or_default()))
+            (!is_filled).then(|| {
+                let (gate, closes) = watch::channel(());
+                state.gates.insert(key.to_owned(), closes);
+                gate
+            })
         };
-        let gate = match gate {
-            None => None,
-            Some(gate) => Some(gate.lock_owned().await),
-        };
-        drop(waiting);
+        Ok(self.begin(key, gate))
+    }
+
+    fn begin(&self, key: &str, gate: Option<watch::Sender<()>>) -> Turn {
         let mut state = self.state();
-        // Whoever was first may have filled it meanwhile.
-        let gate = gate.filter(|_| !state.filled.contains(key));
         state.under_way = state.under_way.saturating_add(1);
         drop(state);
         Turn { turns: self.clone(), key: key.to_owned(), gate }
@@ -148,7 +144,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn if_the_first_one_fails_the_next_takes_over() {
+    async fn if_the_first_one_fails_those_who_wait_begin_together_and_the_next_to_come_is_first() {
         let turns = Turns::default();
         let first = turns.turn("key").await;
         {
@@ -158,11 +154,11 @@ mod tests {
         let (mut second, mut third) = (pin!(turns.turn("key")), pin!(turns.turn("key")));
         assert!(poll(second.as_mut()).is_none() && poll(third.as_mut()).is_none());
         drop(first);
-        let second = poll(second).unwrap();
-        assert!(second.is_first());
-        assert!(poll(third.as_mut()).is_none());
-        drop(second);
-        drop(poll(third).unwrap());
+        let (second, third) = (poll(second).unwrap(), poll(third).unwrap());
+        assert!(!second.is_first() && !third.is_first());
+        assert_eq!(turns.under_way(), 2);
+        drop((second, third));
+        assert!(turns.turn("key").await.is_first());
         assert!(turns.state().gates.is_empty());
     }
 }

@@ -32,6 +32,7 @@ impl Workspace {
         let spec = tooling.spec(arguments, config.reading, self.time(|limits| limits.init_time));
         let pause = config.init_pause;
         let (context, mirror) = (Arc::clone(&self.context), self.mirror.clone());
+        let mirrors = self.shared.mirrors.clone();
         let paths = self.assignment.paths.clone();
         let key = self.tree.clone().unwrap_or_else(|| self.context.run.clone());
         // A resumed run has executed what comes after it, and it may still be running there.
@@ -71,9 +72,12 @@ impl Workspace {
                     let lock_file = paths.work.join(LOCK_FILE);
                     let taken = mirror.import(&paths.data, &lock_file).await;
                     has_filled = !taken.is_empty();
+                    if has_filled {
+                        mirrors.make_room().await;
+                    }
                     tracing::debug!(?taken, "providers were taken into the mirror");
+                    turn.filled();
                 }
-                turn.filled();
             }
             // What a registry says of a provider's hashes is more than what a mirror can tell, and a plan is only applied under the very lock
             // file that it was made under. So the first run, which has filled the mirror, makes it again from there.
@@ -91,15 +95,21 @@ impl Workspace {
         };
         let ended = self.flight().perform(&self.block, job, OperationError::Fault).await?;
         self.answer("init", &ended, &[0], Aftermath::NONE).await?;
-        if let Some(address) = address {
-            let data = self.assignment.paths.data.clone();
-            let checked = blocking(move || Ok(backend::check(&data, &address))).await;
-            checked
-                .map_err(|error| OperationError::Fault(error.to_string()))?
-                .map_err(OperationError::Invalid)?;
-        }
+        self.check_backend().await?;
         self.ask_about_modules().await?;
         self.is_initialized = true;
         Ok(())
+    }
+
+    /// If the process is given the credentials for meshStack's state: that they go there.
+    pub(super) async fn check_backend(&self) -> Result<(), OperationError> {
+        let Some(address) = self.backend().map(|state| state.address.clone()) else {
+            return Ok(());
+        };
+        let data = self.assignment.paths.data.clone();
+        let checked = blocking(move || Ok(backend::check(&data, &address))).await;
+        checked
+            .map_err(|error| OperationError::Fault(error.to_string()))?
+            .map_err(OperationError::Invalid)
     }
 }

@@ -230,15 +230,18 @@ impl Workspace {
             None => self.shared.store.choose(version)?,
         };
         self.assignment.permit.version(tool.name(), &version).map_err(OperationError::Denied)?;
-        // A resumed run has to come to what is still running, to interrupt it and to wait for it.
-        if recorded.is_none() {
+        let installing = self.shared.store.program(tool, &version);
+        let program = if recorded.is_some() {
+            // A resumed run has to come to what is still running, to interrupt it and to wait for it, whatever stops it.
+            installing.await?
+        } else {
             self.flight().may_begin("install")?;
-        }
-        let program = tokio::select! {
-            program = self.shared.store.program(tool, &version) => program?,
-            _ = self.flight().stopped() => {
-                self.flight().may_begin("install")?;
-                return Err(OperationError::Fault("the installation was stopped".to_owned()));
+            tokio::select! {
+                program = installing => program?,
+                _ = self.flight().stopped() => {
+                    self.flight().may_begin("install")?;
+                    return Err(OperationError::Fault("the installation was stopped".to_owned()));
+                }
             }
         };
         if recorded.is_none() {

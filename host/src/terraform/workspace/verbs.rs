@@ -186,7 +186,6 @@ impl Workspace {
     /// [`OperationError`].
     pub async fn plan(&mut self) -> Result<bool, OperationError> {
         self.leave(TerraformVerb::Plan)?;
-        self.is_bent = true;
         let arguments = command::plan(&self.assignment.paths.plan);
         let (time, ladder) = (self.time(|limits| limits.plan_time), self.shared.config.reading);
         let code = self.locking(PLAN, arguments, time, ladder).await?;
@@ -199,7 +198,6 @@ impl Workspace {
     /// [`OperationError`].
     pub async fn apply(&mut self) -> Result<(), OperationError> {
         self.leave(TerraformVerb::Apply)?;
-        self.is_bent = true;
         self.writing(APPLY, command::apply()).await
     }
 
@@ -209,7 +207,6 @@ impl Workspace {
     /// [`OperationError`]; `Failed` if it is stale.
     pub async fn apply_plan(&mut self) -> Result<(), OperationError> {
         self.leave(TerraformVerb::Apply)?;
-        self.is_bent = true;
         let answer =
             self.writing(APPLY_PLAN, command::apply_plan(&self.assignment.paths.plan)).await;
         let path = self.assignment.paths.plan.join(FETCHED_PLAN);
@@ -225,7 +222,6 @@ impl Workspace {
     /// [`OperationError`].
     pub async fn destroy(&mut self) -> Result<(), OperationError> {
         self.leave(TerraformVerb::Destroy)?;
-        self.is_bent = true;
         self.writing(DESTROY, command::destroy()).await
     }
 
@@ -245,12 +241,15 @@ impl Workspace {
         time: Duration,
         ladder: Ladder,
     ) -> Result<i32, OperationError> {
+        let was_bent = std::mem::replace(&mut self.is_bent, true);
         let call = self.begin_process(verb.verb, &arguments)?;
         self.must_be_initialized(verb.verb)?;
         self.ask_about_modules().await?;
+        // A script may have initialized it anew.
+        self.check_backend().await?;
         let tooling = self.tooling().await?;
         if verb.writes && !call.is_known {
-            self.context.set_aside(&call.name).await?;
+            self.context.set_aside(!was_bent).await?;
         }
         self.record(&call).await?;
         let spec = tooling.spec(arguments, ladder, time);
