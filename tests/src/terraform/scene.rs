@@ -207,12 +207,17 @@ impl Scene {
         self.repository.commit("main", &files)
     }
 
+    /// What the server calls the repository.
+    #[must_use]
+    pub fn repository_name(&self) -> String {
+        let path = self.repository.path();
+        path.file_name().unwrap_or_default().to_string_lossy().into_owned()
+    }
+
     /// The implementation: this repository, the Terraform on this machine, state in meshStack.
     #[must_use]
     pub fn terraform(&self) -> Terraform {
-        let name = self.repository.path();
-        let name = name.file_name().unwrap_or_default().to_string_lossy().into_owned();
-        Terraform::of(self.git.url(&name))
+        Terraform::of(self.git.url(&self.repository_name()))
             .reference("main")
             .version(&*self.version)
             .meshstack_state()
