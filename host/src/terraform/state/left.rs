@@ -4,13 +4,13 @@
 //! programs are interrupted and waited for, and what they could not write is kept. Pushing it takes the component's configuration, which
 //! there is none of any more.
 
-use super::super::quarantine::Quarantine;
 use super::{ERRORED, StateFate};
 use crate::shim::{self, End, Exit, Found, Launcher};
 use crate::telemetry::chain;
 use crate::terraform::files::{self, blocking};
 use crate::terraform::flight::Report;
 use crate::terraform::follow::sentence;
+use crate::terraform::quarantine::Quarantine;
 use std::fs;
 use std::path::{Path, PathBuf};
 
