@@ -46,15 +46,20 @@ pub struct Confinement {
 pub struct Limits {
     /// Bytes of memory of the whole tree: interrupted at 80 %, killed at 100 %. (cgroup where delegated, else watched.)
     pub memory_bytes: Option<u64>,
-    /// Processes and threads of the whole tree (cgroup), or of the user (rlimit, with a user of its own only).
+    /// Processes and threads of the whole tree: no more can be started (cgroup where delegated; with a user of its own, all of that
+    /// user's); else watched: interrupted when exceeded, and at twice as many all but the program is killed.
     pub processes: Option<u64>,
-    /// CPU seconds per process. It is killed then, whatever it is doing.
+    /// CPU seconds of the whole tree: interrupted when they are used up. A single process that has twice as many and
+    /// [`CPU_GRACE_SECONDS`] is killed by the system, should nobody be watching.
     pub cpu_seconds: Option<u64>,
     /// Bytes of one file. A process that goes on is killed.
     pub file_bytes: Option<u64>,
     /// Bytes below the `write` directories together: interrupted when exceeded.
     pub disk_bytes: Option<u64>,
 }
+
+/// See [`Limits::cpu_seconds`]: what has been interrupted has this long on a core, at least, to save what it has.
+const CPU_GRACE_SECONDS: u64 = 60;
 
 /// Means of confinement that a machine has or has not.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
@@ -109,6 +114,11 @@ pub enum ConfineError {
     /// A path is not there, or the system refuses the rules.
     #[error("failed to prepare the confinement")]
     Wall(#[source] WallError),
+}
+
+/// The limit of each process, above that of all of them.
+fn backstop(cpu_seconds: u64) -> u64 {
+    cpu_seconds.saturating_mul(2).saturating_add(CPU_GRACE_SECONDS)
 }
 
 struct Unmet<'a>(&'a [(Mechanism, String)]);
@@ -171,7 +181,7 @@ impl Confinement {
             must_confine_files: self.required.contains(&Mechanism::Landlock),
             network: self.network,
             user: self.user,
-            cpu_seconds: self.limits.cpu_seconds,
+            cpu_seconds: self.limits.cpu_seconds.map(backstop),
             file_bytes: self.limits.file_bytes,
             processes: self.limits.processes,
             group: entrance,

@@ -14,6 +14,7 @@ mod serve;
 mod stopping;
 mod supervisor;
 mod tree;
+mod usage;
 mod watch;
 
 pub use launcher::{Found, Launcher};
@@ -88,6 +89,8 @@ pub enum Orphan {
 pub enum StopReason {
     /// The user of the run.
     ByUser,
+    /// A limit of time on a core.
+    Cpu,
     /// The disk is full, or a limit of disk space.
     Disk,
     /// A limit of memory.
@@ -96,6 +99,8 @@ pub enum StopReason {
     Orphaned,
     /// A limit of output.
     Output,
+    /// A limit of processes and threads.
+    Processes,
     /// The daemon stops.
     Shutdown,
     /// `timeout`, or a limit of the run.

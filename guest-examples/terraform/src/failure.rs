@@ -42,9 +42,11 @@ fn tool_failed(what: &str, failure: &ToolFailure) -> Failure {
 fn cancelled(what: &str, cancellation: &Cancellation) -> Failure {
     let reason = match cancellation.reason {
         StopReason::ByUser => "by its user",
+        StopReason::Cpu => "because it used too much time on a core",
         StopReason::Disk => "because the disk space it may use was full",
         StopReason::Memory => "because it used too much memory",
         StopReason::Output => "because it wrote too much output",
+        StopReason::Processes => "because it had too many processes and threads",
         StopReason::Shutdown => "because the runner was stopped",
         StopReason::Time => "because it took too long",
     };

@@ -6,6 +6,7 @@ use std::fs::{self, File, OpenOptions};
 use std::io::{self, Write as _};
 use std::path::{Component, Path, PathBuf};
 use std::sync::atomic::{AtomicU32, Ordering};
+use std::time::Duration;
 
 /// Groups that are ours begin with this; only they are ever adopted, killed and removed.
 const PREFIX: &str = "blockhouse-";
@@ -119,6 +120,14 @@ impl Group {
         Some(current.saturating_sub(of("file").saturating_sub(of("shmem"))))
     }
 
+    /// Time on a core, also of those that have ended.
+    #[must_use]
+    pub fn cpu(&self) -> Option<Duration> {
+        let stat = self.read("cpu.stat").ok()?;
+        let micros = stat.lines().find_map(|line| line.strip_prefix("usage_usec "))?;
+        Some(Duration::from_micros(micros.trim().parse().ok()?))
+    }
+
     /// The most bytes so far, likewise.
     #[must_use]
     pub fn memory_peak(&self) -> Option<u64> {
@@ -156,6 +165,12 @@ impl Group {
     /// Whether memory and processes can be limited in it.
     pub(super) fn is_limited(&self) -> bool {
         ["memory.max", "pids.max"].iter().all(|file| self.has(file))
+    }
+
+    /// Whether no more processes and threads can be started in it than its limit.
+    #[must_use]
+    pub fn limits_processes(&self) -> bool {
+        self.has("pids.max")
     }
 
     fn has(&self, file: &str) -> bool {

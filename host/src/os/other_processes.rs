@@ -1,6 +1,7 @@
 //! Processes where there is no `/proc`.
 
 use super::{Identity, Seen};
+use std::time::Duration;
 use sysinfo::{
     Pid, ProcessRefreshKind, ProcessStatus, ProcessesToUpdate, Signal, System, UpdateKind,
 };
@@ -22,6 +23,9 @@ fn seen(process: &sysinfo::Process) -> Seen {
         group: 0,
         session: process.session_id().map_or(0, Pid::as_u32),
         resident_bytes: process.memory(),
+        threads: 1,
+        cpu: Duration::from_millis(process.accumulated_cpu_time()),
+        cpu_of_children: Duration::ZERO,
         has_ended: matches!(process.status(), ProcessStatus::Dead | ProcessStatus::Zombie),
     }
 }
@@ -29,8 +33,15 @@ fn seen(process: &sysinfo::Process) -> Seen {
 /// All processes that can be seen. They come and go meanwhile.
 #[must_use]
 pub fn all() -> Vec<Seen> {
-    let system = look(ProcessesToUpdate::All, ProcessRefreshKind::nothing().with_memory());
+    let kind = ProcessRefreshKind::nothing().with_memory().with_cpu();
+    let system = look(ProcessesToUpdate::All, kind);
     system.iter().flat_map(|system| system.processes().values()).map(seen).collect()
+}
+
+/// How many processes and threads there are: not told without looking at each.
+#[must_use]
+pub fn count() -> Option<u64> {
+    None
 }
 
 /// The process with this number.

@@ -1,6 +1,7 @@
 //! Processes that aren't necessarily children of ours: which there are, and that one is meant and no other ([`Identity`]).
 
 use serde::{Deserialize, Serialize};
+use std::time::Duration;
 
 #[cfg(target_os = "linux")]
 #[path = "linux_processes.rs"]
@@ -9,7 +10,7 @@ mod system;
 #[path = "other_processes.rs"]
 mod system;
 
-pub use system::{all, boot, has_variable, interrupt, kill, see};
+pub use system::{all, boot, count, has_variable, interrupt, kill, see};
 
 /// A process, as long as the machine runs: numbers are used again, but not with the same time of start.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
@@ -33,6 +34,12 @@ pub struct Seen {
     pub session: u32,
     /// Bytes of memory that it occupies.
     pub resident_bytes: u64,
+    /// Its threads; 1 where they are not told.
+    pub threads: u32,
+    /// Its time on a core.
+    pub cpu: Duration,
+    /// That of its children that have ended, with theirs, as far as they were waited for; none where it is not told.
+    pub cpu_of_children: Duration,
     /// Whether it has ended and only its parent has not asked how.
     pub has_ended: bool,
 }
@@ -60,6 +67,8 @@ mod tests {
         assert!(!is_running(Identity { started: me.started.wrapping_add(1), ..me }));
         let seen = all().into_iter().find(|seen| seen.identity == me).unwrap();
         assert!(seen.resident_bytes > 1 << 20 && !seen.has_ended);
+        assert!(seen.threads >= 1);
+        assert!(count().is_none_or(|count| count >= u64::from(seen.threads)));
         assert!(see(u32::MAX).is_none());
         assert!(!boot().is_empty() && boot() == boot());
     }

@@ -8,7 +8,7 @@ mod system;
 mod system;
 
 pub use system::{
-    INTERRUPTS_ORPHANS, append_only, await_end, bind_to_parent, companions, free_bytes,
-    hide_memory, interrupt, is_told_to_stop, occupied_bytes, own_session, reap, reserve, signal_of,
-    supervise,
+    INTERRUPTS_ORPHANS, append_only, await_end, bind_to_parent, companions, free_bytes, freeze,
+    hasten, hide_memory, interrupt, is_told_to_stop, kill_group, occupied_bytes, own_session, reap,
+    reserve, signal_of, supervise, thaw,
 };

@@ -1,8 +1,8 @@
 //! Linux, macOS and the like.
 
 use rustix::process::{
-    Pid, WaitId, WaitIdOptions, WaitOptions, getpid, getppid, getsid, kill_process, setsid, waitid,
-    waitpid,
+    Pid, Signal, WaitId, WaitIdOptions, WaitOptions, getpid, getppid, getsid, kill_process,
+    kill_process_group, setpriority_process, setsid, waitid, waitpid,
 };
 use std::fs::{File, Metadata, OpenOptions};
 use std::io;
@@ -123,7 +123,39 @@ pub fn reap(child: u32) {
 /// If the system refuses.
 pub fn interrupt(child: &Child) -> io::Result<()> {
     // SECURITY: walls::the_interrupt_goes_to_the_program_alone
-    kill_process(Pid::from_child(child), rustix::process::Signal::INT).map_err(io::Error::from)
+    kill_process(Pid::from_child(child), Signal::INT).map_err(io::Error::from)
+}
+
+/// Stops the group of a child that [`bind_to_parent`] was called for and that has not been waited for, until [`thaw`]. The system does
+/// that at one go: whoever forks meanwhile has to begin again afterwards, so that nothing in the group can multiply any more.
+pub fn freeze(child: u32) {
+    signal_group(child, Signal::STOP);
+}
+
+/// Has it go on.
+pub fn thaw(child: u32) {
+    signal_group(child, Signal::CONT);
+}
+
+/// Kills it, likewise at one go.
+pub fn kill_group(child: u32) {
+    signal_group(child, Signal::KILL);
+}
+
+fn signal_group(child: u32, signal: Signal) {
+    // The number of a group is that of its first member; 1 and what is not a number would be everybody.
+    if let Ok(group) = pid(child)
+        && group != Pid::INIT
+    {
+        // Nobody may be in it any more.
+        let _ = kill_process_group(group, signal);
+    }
+}
+
+/// From now on this process comes before others, if it may: among thousands of programs it would have its turn too late.
+pub fn hasten() {
+    const FIRST: i32 = -20;
+    let _ = setpriority_process(None, FIRST);
 }
 
 /// Beside what descends from this process: what the system has bound to it. Here: nothing.

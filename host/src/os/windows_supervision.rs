@@ -135,6 +135,18 @@ pub fn interrupt(child: &Child) -> io::Result<()> {
     Ok(())
 }
 
+/// Windows has no groups of processes that could be stopped for a while.
+pub fn freeze(_child: u32) {}
+
+/// See [`freeze`].
+pub fn thaw(_child: u32) {}
+
+/// See [`freeze`]: they are killed one by one.
+pub fn kill_group(_child: u32) {}
+
+/// Left as it is: Windows gives each a turn soon enough.
+pub fn hasten() {}
+
 /// Beside what descends from this process: what the system has bound to it. Here: its job.
 #[expect(unsafe_code, reason = "windows-sys has only the system's own functions")]
 #[must_use]

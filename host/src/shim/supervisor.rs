@@ -8,7 +8,8 @@ use super::records::{Records, Stopped};
 use super::serve::note;
 use super::stopping::{Act, Stopping};
 use super::tree::{Tree, reap_all_but};
-use super::watch::{Disk, Memory, Pressure, Reserve, is_full};
+use super::usage::{Pressure, Usage};
+use super::watch::{Disk, Reserve, is_full};
 use super::{End, Exit, Orphan, Spec, Stop, StopReason};
 use crate::os::{processes, supervision};
 use crate::process::Running;
@@ -61,7 +62,7 @@ pub(super) struct Supervisor<'a> {
     timeout: Duration,
     output_max: u64,
     orphan: Orphan,
-    memory: Memory,
+    usage: Usage,
     disk: Option<Disk>,
     file_systems: Vec<PathBuf>,
     streams: Vec<Stream>,
@@ -82,6 +83,7 @@ impl<'a> Supervisor<'a> {
         let directories = spec.confinement.write.clone();
         let file_systems = [directory.to_owned()].into_iter().chain(directories.clone());
         let streams = [super::stdout(directory), super::stderr(directory)].into_iter();
+        let usage = Usage::new(&spec.confinement, &tree);
         Self {
             records,
             program,
@@ -92,7 +94,7 @@ impl<'a> Supervisor<'a> {
             timeout: spec.timeout,
             output_max: spec.output_max,
             orphan: spec.orphan,
-            memory: Memory::new(limits.memory_bytes),
+            usage,
             file_systems: file_systems.collect(),
             disk: limits.disk_bytes.map(|limit| Disk { directories, limit }),
             streams: streams.filter_map(Stream::open).collect(),
@@ -136,11 +138,12 @@ impl<'a> Supervisor<'a> {
 
     /// What only the control group knows: the system may have killed something for its memory without being asked by us.
     fn memory_of_group(&self, exit: &Exit, stop: Option<Stop>) -> (Option<Stop>, Option<u64>) {
-        let Some(group) = self.tree.group() else { return (stop, self.memory.peak) };
+        let peak = self.usage.memory_peak;
+        let Some(group) = self.tree.group() else { return (stop, peak) };
         let reason = StopReason::Memory;
         let killed = Stop { reason, interrupts: 0, killed: true, took: Duration::ZERO };
         let is_killed = *exit != Exit::Code(0) && group.was_oom_killed();
-        (stop.or_else(|| is_killed.then_some(killed)), self.memory.peak.max(group.memory_peak()))
+        (stop.or_else(|| is_killed.then_some(killed)), peak.max(group.memory_peak()))
     }
 
     fn attend(&mut self) -> io::Result<Receiver<Event>> {
@@ -205,22 +208,22 @@ impl<'a> Supervisor<'a> {
             let act = self.ask(reason, now);
             self.carry_out(act);
         }
-        match self.memory.look(&self.tree, self.program.id()) {
-            None => {}
-            Some(Pressure::High) => {
-                let act = self.ask(StopReason::Memory, now);
-                self.carry_out(act);
+        let act = match self.usage.look(&self.tree, self.program.id()) {
+            None => None,
+            Some(Pressure::High(reason)) => self.ask(reason, now),
+            Some(Pressure::TooLarge(largest)) if largest.pid == self.program.id() => {
+                Some(self.kill(StopReason::Memory, now))
             }
-            Some(Pressure::TooHigh(largest)) => {
-                let act = if largest.pid == self.program.id() {
-                    Some(self.kill(StopReason::Memory, now))
-                } else {
-                    processes::kill(largest);
-                    self.ask(StopReason::Memory, now)
-                };
-                self.carry_out(act);
+            Some(Pressure::TooLarge(largest)) => {
+                processes::kill(largest);
+                self.ask(StopReason::Memory, now)
             }
-        }
+            Some(Pressure::TooMany) => {
+                self.tree.thin(self.program.id());
+                self.ask(StopReason::Processes, now)
+            }
+        };
+        self.carry_out(act);
         if self.stopping.is_asked() && self.streams.iter_mut().any(Stream::has_progressed) {
             self.stopping.progressed(now);
         }

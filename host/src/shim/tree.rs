@@ -16,6 +16,10 @@ const SWEEP_POLL: Duration = Duration::from_millis(2);
 /// waited for after this.
 const SWEEP_PATIENCE: Duration = Duration::from_secs(30);
 
+/// Whoever multiplies outside of the program's group could be hunted for ever; after this, it is up to the program's own end, and the
+/// sweep after it.
+const THIN_PATIENCE: Duration = Duration::from_secs(10);
+
 /// Where an operation's processes are found.
 #[derive(Debug)]
 pub(super) struct Tree {
@@ -49,6 +53,13 @@ impl Tree {
 
     /// Those that are running, the program among them.
     pub(super) fn members(&self) -> Vec<Seen> {
+        let mut members = self.family();
+        members.retain(|seen| !seen.has_ended);
+        members
+    }
+
+    /// Likewise, with those that have ended and that nobody has waited for.
+    pub(super) fn family(&self) -> Vec<Seen> {
         let all = processes::all();
         let me = std::process::id();
         let mut found = self.roots(&all);
@@ -61,9 +72,7 @@ impl Tree {
                 break;
             }
         }
-        let is_member = |seen: &Seen| {
-            found.contains(&seen.identity.pid) && seen.identity.pid != me && !seen.has_ended
-        };
+        let is_member = |seen: &Seen| found.contains(&seen.identity.pid) && seen.identity.pid != me;
         all.into_iter().filter(is_member).collect()
     }
 
@@ -119,8 +128,7 @@ impl Tree {
         let started = Instant::now();
         let mut killed = HashSet::new();
         loop {
-            let left = self.members().into_iter().map(|seen| seen.identity);
-            let left: Vec<_> = left.filter(|process| Some(process.pid) != spared).collect();
+            let left = self.others(spared);
             if left.is_empty() {
                 break;
             }
@@ -128,19 +136,51 @@ impl Tree {
                 // What it leaves is killed one by one.
                 let _ = group.kill();
             }
-            for process in left {
-                processes::kill(process);
-                killed.insert(process);
+            if let Some(program) = spared {
+                // At one go, before more of them are made than can be killed one by one.
+                supervision::kill_group(program);
             }
+            kill_all(&left, &mut killed);
             if started.elapsed() > SWEEP_PATIENCE {
                 break;
             }
-            pause();
-            for process in &killed {
-                supervision::reap(process.pid);
-            }
         }
         u32::try_from(killed.len()).unwrap_or(u32::MAX)
+    }
+
+    /// Kills all that the program has started, and not the program, which has something to save. The number of one that runs, and that
+    /// this process is the parent of.
+    pub(super) fn thin(&self, program: u32) {
+        let started = Instant::now();
+        let mut killed = HashSet::new();
+        supervision::hasten();
+        // It makes no more of them meanwhile, nor does any of them that has stayed with it.
+        supervision::freeze(program);
+        while started.elapsed() <= THIN_PATIENCE {
+            let left = self.others(Some(program));
+            if left.is_empty() {
+                break;
+            }
+            kill_all(&left, &mut killed);
+        }
+        supervision::thaw(program);
+    }
+
+    fn others(&self, program: Option<u32>) -> Vec<Identity> {
+        let members = self.members().into_iter().map(|seen| seen.identity);
+        members.filter(|process| Some(process.pid) != program).collect()
+    }
+}
+
+/// Kills them, and takes note of those that are ours then.
+fn kill_all(left: &[Identity], killed: &mut HashSet<Identity>) {
+    for process in left {
+        processes::kill(*process);
+        killed.insert(*process);
+    }
+    pause();
+    for process in killed.iter() {
+        supervision::reap(process.pid);
     }
 }
 

@@ -1,21 +1,13 @@
-//! How much an operation takes, while it runs: [`Memory`], [`Disk`], [`Reserve`].
+//! How much of the disk an operation takes, while it runs: [`Disk`], [`Reserve`].
 
 use super::ShimError;
 use super::records::Records;
-use super::tree::Tree;
-use crate::os::processes::{Identity, Seen};
 use crate::os::supervision;
 use std::fs;
 use std::io;
 use std::path::{Path, PathBuf};
 use std::thread;
 use std::time::{Duration, Instant};
-
-/// Of the limit of memory, in percent: where a program is interrupted, so that it can save what it has.
-const MEMORY_WARNING: u64 = 80;
-
-/// Between two looks at all processes, which costs milliseconds.
-const MEMORY_POLL: Duration = Duration::from_millis(500);
 
 /// Between two walks through the directories, at least; and a walk takes at most a twentieth of the time.
 const DISK_POLL: Duration = Duration::from_secs(1);
@@ -29,62 +21,6 @@ pub(super) const FREE_BYTES_MIN: u64 = 16 << 20;
 
 /// What is kept for that case.
 const RESERVE_BYTES: u64 = 8 << 20;
-
-/// What is wrong with its memory.
-#[derive(Debug, PartialEq, Eq)]
-pub(super) enum Pressure {
-    /// It is to be interrupted.
-    High,
-    /// This one is to be killed: the system does not do it for us.
-    TooHigh(Identity),
-}
-
-/// The memory of a tree.
-#[derive(Debug)]
-pub(super) struct Memory {
-    limit: Option<u64>,
-    looked: Option<Instant>,
-    pub(super) peak: Option<u64>,
-}
-
-impl Memory {
-    pub(super) fn new(limit: Option<u64>) -> Self {
-        Self { limit, looked: None, peak: None }
-    }
-
-    pub(super) fn look(&mut self, tree: &Tree, program: u32) -> Option<Pressure> {
-        let limit = self.limit?;
-        if let Some(used) = tree.group().and_then(|group| group.memory()) {
-            // At the limit itself the system kills.
-            return self.weigh(used, limit, None);
-        }
-        if self.looked.is_some_and(|looked| looked.elapsed() < MEMORY_POLL) {
-            return None;
-        }
-        self.looked = Some(Instant::now());
-        let members = tree.members();
-        let used = members.iter().fold(0_u64, |sum, seen| sum.saturating_add(seen.resident_bytes));
-        self.weigh(used, limit, largest(&members, program))
-    }
-
-    fn weigh(&mut self, used: u64, limit: u64, largest: Option<Identity>) -> Option<Pressure> {
-        self.peak = self.peak.max(Some(used));
-        match largest {
-            Some(largest) if used >= limit => Some(Pressure::TooHigh(largest)),
-            _ if used >= limit / 100 * MEMORY_WARNING => Some(Pressure::High),
-            _ => None,
-        }
-    }
-}
-
-/// The program itself only if it is larger than anything that it has started: it has something to save.
-fn largest(members: &[Seen], program: u32) -> Option<Identity> {
-    let is_program = |seen: &&Seen| seen.identity.pid == program;
-    let of = |seen: &&Seen| seen.resident_bytes;
-    let other = members.iter().filter(|seen| !is_program(seen)).max_by_key(of);
-    let program = members.iter().find(is_program);
-    program.into_iter().chain(other).max_by_key(of).map(|seen| seen.identity)
-}
 
 /// Bytes below directories. Links are not followed; what goes away meanwhile counts nothing.
 #[derive(Debug)]
@@ -164,32 +100,6 @@ impl Reserve {
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    fn seen(pid: u32, resident_bytes: u64) -> Seen {
-        let identity = Identity { pid, started: 1 };
-        Seen { identity, parent: 1, group: 1, session: 1, resident_bytes, has_ended: false }
-    }
-
-    #[test]
-    fn memory_is_weighed_against_its_limit() {
-        let mut memory = Memory::new(Some(1000));
-        let largest = Identity { pid: 1, started: 1 };
-        assert_eq!(memory.weigh(799, 1000, Some(largest)), None);
-        assert_eq!(memory.weigh(800, 1000, Some(largest)), Some(Pressure::High));
-        assert_eq!(memory.weigh(1000, 1000, Some(largest)), Some(Pressure::TooHigh(largest)));
-        assert_eq!(memory.weigh(1001, 1000, None), Some(Pressure::High), "the system kills");
-        assert_eq!(memory.weigh(1, 1000, None), None);
-        assert_eq!(memory.peak, Some(1001));
-    }
-
-    #[test]
-    fn the_program_is_killed_only_if_it_is_the_largest() {
-        let pid = |members: &[Seen]| largest(members, 1).map(|found| found.pid);
-        assert_eq!(pid(&[seen(1, 5), seen(2, 9), seen(3, 7)]), Some(2));
-        assert_eq!(pid(&[seen(1, 10), seen(2, 9)]), Some(1));
-        assert_eq!(pid(&[seen(1, 9), seen(2, 9)]), Some(2), "it has something to save");
-        assert_eq!(pid(&[]), None);
-    }
 
     #[test]
     fn bytes_are_counted_below_and_not_behind_links() {

@@ -97,12 +97,16 @@ pub enum StateFate {
 pub enum StopReason {
     /// The user of the run.
     ByUser,
+    /// A limit of time on a core.
+    Cpu,
     /// A limit of disk space, or the disk is full.
     Disk,
     /// A limit of memory.
     Memory,
     /// A limit of output.
     Output,
+    /// A limit of processes and threads.
+    Processes,
     /// The host is being stopped.
     Shutdown,
     /// A limit of time.

@@ -231,10 +231,12 @@ pub(super) fn sentence(stop: &Stop, exit: &Exit) -> String {
     let took = Duration::from_millis(u64::try_from(stop.took.as_millis()).unwrap_or(u64::MAX));
     let why = match stop.reason {
         StopReason::ByUser => "its run was aborted",
+        StopReason::Cpu => "it used too much time on a core (`cpu_time`)",
         StopReason::Disk => "there was no disk space left for it",
         StopReason::Memory => "it needed too much memory",
         StopReason::Orphaned => "its supervisor was told to end",
         StopReason::Output => "it printed too much",
+        StopReason::Processes => "it had too many processes and threads (`processes`)",
         StopReason::Shutdown => "the runner is being stopped",
         StopReason::Time => "its time was over",
     };
@@ -249,9 +251,11 @@ pub(super) fn sentence(stop: &Stop, exit: &Exit) -> String {
 fn to_shim(reason: super::StopReason) -> StopReason {
     match reason {
         super::StopReason::ByUser => StopReason::ByUser,
+        super::StopReason::Cpu => StopReason::Cpu,
         super::StopReason::Disk => StopReason::Disk,
         super::StopReason::Memory => StopReason::Memory,
         super::StopReason::Output => StopReason::Output,
+        super::StopReason::Processes => StopReason::Processes,
         super::StopReason::Shutdown => StopReason::Shutdown,
         super::StopReason::Time => StopReason::Time,
     }
@@ -261,10 +265,12 @@ fn to_shim(reason: super::StopReason) -> StopReason {
 pub(super) fn from_shim(reason: StopReason) -> super::StopReason {
     match reason {
         StopReason::ByUser => super::StopReason::ByUser,
+        StopReason::Cpu => super::StopReason::Cpu,
         StopReason::Disk => super::StopReason::Disk,
         StopReason::Memory => super::StopReason::Memory,
         StopReason::Orphaned | StopReason::Shutdown => super::StopReason::Shutdown,
         StopReason::Output => super::StopReason::Output,
+        StopReason::Processes => super::StopReason::Processes,
         StopReason::Time => super::StopReason::Time,
     }
 }

@@ -11,7 +11,7 @@ pub struct TerraformLimits {
     pub memory_bytes: u64,
     /// Processes and threads of an operation.
     pub processes: u64,
-    /// Time on a core, for each process. `None`: only the times below count.
+    /// Time on a core of all processes of an operation together. `None`: only the times below count.
     pub cpu_time: Option<Duration>,
     /// Bytes of the run's directory.
     pub disk_bytes: u64,

@@ -65,9 +65,11 @@ fn fate(state: terraform::StateFate, shown: impl Fn(&str) -> String) -> StateFat
 fn stop_reason(reason: terraform::StopReason) -> StopReason {
     match reason {
         terraform::StopReason::ByUser => StopReason::ByUser,
+        terraform::StopReason::Cpu => StopReason::Cpu,
         terraform::StopReason::Disk => StopReason::Disk,
         terraform::StopReason::Memory => StopReason::Memory,
         terraform::StopReason::Output => StopReason::Output,
+        terraform::StopReason::Processes => StopReason::Processes,
         terraform::StopReason::Shutdown => StopReason::Shutdown,
         terraform::StopReason::Time => StopReason::Time,
     }

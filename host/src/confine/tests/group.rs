@@ -50,6 +50,7 @@ fn a_process_can_be_added_later() {
     group.add(child.id()).unwrap();
     assert_eq!(group.processes().unwrap(), [child.id()]);
     assert!(!group.was_oom_killed());
+    assert!(group.cpu().is_some());
     group.kill().unwrap();
     child.wait().unwrap();
     wait_for(|| group.remove().is_ok());
@@ -63,6 +64,7 @@ fn limits_are_set_where_they_can_be() {
     for (file, expected) in [("memory.max", "1073741824\n"), ("pids.max", "77\n")] {
         assert!(read(file).is_none_or(|value| value == expected), "{file}");
     }
+    assert_eq!(group.limits_processes(), read("pids.max").is_some());
     assert_eq!(group.is_limited(), read("memory.max").is_some() && read("pids.max").is_some());
     group.remove().unwrap();
 }

@@ -44,7 +44,8 @@ fn limits_are_set_and_cores_are_not_dumped() {
         line[name.len()..].split_whitespace().take(2).collect::<Vec<_>>().join(" ")
     };
     assert_eq!(limit("Max core file size"), "0 0");
-    assert_eq!(limit("Max cpu time"), "77 77");
+    // Above what all together have: Terraform must be interrupted before, and save its state.
+    assert_eq!(limit("Max cpu time"), "214 214");
     assert_eq!(limit("Max file size"), "1048576 1048576");
     // Those of this user are everybody's.
     assert_ne!(limit("Max processes"), "66 66");
