@@ -64,9 +64,9 @@ pub const MARK: &str = "BLOCKHOUSE_OPERATION";
 pub struct Ladder {
     /// From the first interrupt.
     pub grace: Duration,
-    /// Progress is new output (lines such as `Still creating...` don't count) within this time. None: `grace` alone counts.
+    /// Progress is a new line of output within this time, also one such as `Still creating...`. None: `grace` alone counts.
     pub stall: Option<Duration>,
-    /// From the first interrupt to the second, whatever progress there is.
+    /// From the first interrupt to the second, whatever progress there is: for what waits for ever and says so.
     pub limit: Duration,
     /// From the second interrupt to the kill.
     pub force: Duration,

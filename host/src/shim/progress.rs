@@ -3,19 +3,6 @@
 use std::fs::File;
 use std::io::{self, Read as _, Seek as _, SeekFrom};
 
-/// What Terraform says every ten seconds as long as nothing happens: `x.y: Still creating... [10s elapsed]`, in text as in JSON.
-const STILL: &[u8] = b"Still ";
-const STILL_WHAT: &[&str] = &[
-    "closing",
-    "creating",
-    "destroying",
-    "modifying",
-    "opening",
-    "reading",
-    "renewing",
-    "replacing",
-];
-
 /// Bytes of one stream that are read at a time. Whoever writes more than that is getting somewhere.
 const READ_MAX: u64 = 256 << 10;
 /// A line this long is counted before its end.
@@ -63,15 +50,13 @@ impl Progress {
     }
 }
 
+/// Any line but a blank one. `Still creating... [10s elapsed]` as well: Terraform says so as long as it waits for a provider's call, whose
+/// end it needs for its state, and a second interrupt would lose that. A provider that hangs says it for ever; [`Ladder::limit`] is
+/// for that one.
+///
+/// [`Ladder::limit`]: super::Ladder::limit
 fn tells(line: &[u8]) -> bool {
-    let is_still = line.windows(STILL.len()).enumerate().any(|(at, window)| {
-        let rest = line.get(at.saturating_add(STILL.len())..).unwrap_or_default();
-        let is_word = |word: &&str| {
-            rest.strip_prefix(word.as_bytes()).is_some_and(|rest| rest.starts_with(b"..."))
-        };
-        window == STILL && STILL_WHAT.iter().any(is_word)
-    });
-    !is_still && !line.trim_ascii().is_empty()
+    !line.trim_ascii().is_empty()
 }
 
 #[cfg(test)]
@@ -80,24 +65,19 @@ mod tests {
     use std::io::Write as _;
 
     #[test]
-    fn lines_that_say_that_nothing_happened_are_no_progress() {
+    fn whoever_waits_for_a_provider_and_says_so_is_getting_somewhere() {
         for line in [
             "null_resource.x: Still creating... [10s elapsed]\n",
             "null_resource.x: Still destroying... [id=1, 00m10s elapsed]\n",
             "data.http.x: Still reading... [10s elapsed]\n",
             "{\"@message\":\"a.b: Still modifying... [10s elapsed]\",\"type\":\"apply_progress\"}\n",
-            "\n",
-            "   \r\n",
-        ] {
-            assert!(!Progress::after(0).feed(line.as_bytes()), "{line}");
-        }
-        for line in [
             "null_resource.x: Creation complete after 1s\n",
-            "Still waiting for nothing\n",
-            "Still creating worlds\n",
             "\u{fffd}\n",
         ] {
             assert!(Progress::after(0).feed(line.as_bytes()), "{line}");
+        }
+        for line in ["\n", "   \r\n", "\t\n\n"] {
+            assert!(!Progress::after(0).feed(line.as_bytes()), "{line:?}");
         }
     }
 
