@@ -85,6 +85,18 @@ fn stopped(records: &Records) -> Option<Stopped> {
     records.stop().ok().flatten()
 }
 
+/// What is left of the ladder of a program whose shim has written down so many interrupts.
+///
+/// It writes before it sends. If it died in between, the program knows of nothing, and what we take for the second interrupt is its
+/// first: it must have as long to save its state as after a first one.
+fn ladder_after(ladder: Ladder, interrupts: u8) -> Ladder {
+    match interrupts {
+        // Once is uncertain. Twice: the first one was sent before the second was written down.
+        1 => Ladder { force: ladder.force.max(ladder.grace), ..ladder },
+        _ => ladder,
+    }
+}
+
 /// Waits for the program's end, by its ladder.
 async fn outlast(records: &Records, ladder: Ladder, program: Identity) {
     let since = Instant::now();
@@ -92,6 +104,7 @@ async fn outlast(records: &Records, ladder: Ladder, program: Identity) {
     let reason = requested.map_or(StopReason::Orphaned, |requested| requested.reason);
     let fresh = Stopped { reason, interrupts: 0, killed: false, at: SystemTime::now() };
     let mut stopped = stopped(records).unwrap_or(fresh);
+    let ladder = ladder_after(ladder, stopped.interrupts);
     let is_first = stopped.interrupts == 0;
     // SECURITY: walls::a_killed_shim_interrupts_its_program
     // SECURITY: e2e::terraform::kills::a_killed_shim_loses_no_state
@@ -138,5 +151,32 @@ fn keep(records: &Records, stopped: &Stopped) {
     if let Err(error) = records.write_stop(stopped) {
         // What is to be done is done all the same.
         tracing::warn!(error = %chain(&error), "failed to keep how an operation was stopped");
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_interrupt_that_may_not_have_been_sent_leaves_the_next_one_the_time_of_a_first() {
+        let seconds = Duration::from_secs;
+        let ladder = Ladder {
+            grace: seconds(600),
+            stall: Some(seconds(60)),
+            limit: seconds(3600),
+            force: seconds(30),
+        };
+        assert_eq!(ladder_after(ladder, 0), ladder, "we send the first one ourselves");
+        assert_eq!(ladder_after(ladder, 1), Ladder { force: seconds(600), ..ladder });
+        assert_eq!(ladder_after(ladder, 2), ladder, "the first one was sent");
+        let patient = Ladder { force: seconds(900), ..ladder };
+        assert_eq!(ladder_after(patient, 1), patient, "never less");
+        // As it comes about: the second interrupt after the grace, the kill as long after that.
+        let mut stopping = Stopping::new(ladder_after(ladder, 1));
+        stopping.ask(StopReason::ByUser, seconds(0));
+        assert_eq!(stopping.tick(seconds(600)), Some(Act::Interrupt(2)));
+        assert_eq!(stopping.tick(seconds(631)), None);
+        assert_eq!(stopping.tick(seconds(1200)), Some(Act::Kill));
     }
 }
