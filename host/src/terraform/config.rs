@@ -16,7 +16,7 @@ pub struct Config {
     pub defaults: TerraformLimits,
     /// How verbs that write state are stopped: `apply`, `destroy`, `state push`.
     pub writing: Ladder,
-    /// How everything else is stopped.
+    /// How everything else is stopped, unless it is [`Config::LOOKING`].
     pub reading: Ladder,
     /// Between a failed `init` and its only repetition.
     pub init_pause: Duration,
@@ -66,7 +66,16 @@ impl Config {
         force: Duration::from_secs(30),
     };
 
-    /// The ladder of everything else: no state is at stake.
+    /// The ladder of `init`, `output`, and of listing and selecting workspaces: they write nothing but the run's own data directory, and
+    /// take no lock. One that waits for a download does not hear the interrupt, and whoever aborts a run waits for nothing.
+    pub const LOOKING: Ladder = Ladder {
+        grace: Duration::from_secs(2),
+        stall: None,
+        limit: Duration::from_secs(2),
+        force: Duration::from_secs(2),
+    };
+
+    /// The ladder of everything else: no state is at stake, but perhaps its lock.
     pub const READING: Ladder = Ladder {
         grace: Duration::from_secs(30),
         stall: None,

@@ -10,7 +10,7 @@ use crate::terraform::flight::Report;
 use crate::terraform::follow::{Ended, Verdict, from_shim, sentence};
 use crate::terraform::state::{Aftermath, Locking};
 use crate::terraform::tail::Shown;
-use crate::terraform::{modules, outputs};
+use crate::terraform::{Config, modules, outputs};
 use blockhouse_policy::TerraformVerb;
 use secrecy::ExposeSecret as _;
 use std::sync::Arc;
@@ -39,8 +39,9 @@ impl Workspace {
     /// # Errors
     /// [`OperationError`].
     pub async fn workspaces(&mut self) -> Result<Vec<String>, OperationError> {
+        let arguments = command::workspaces();
         let ended =
-            self.about_workspaces("workspaces", command::workspaces(), Shown::Errors).await?;
+            self.about_workspaces("workspaces", arguments, Config::LOOKING, Shown::Errors).await?;
         let printed = ended.output(WORKSPACES_MAX).await;
         let printed = printed.map_err(|error| OperationError::Fault(error.to_string()))?;
         Ok(workspace_names(&String::from_utf8_lossy(&printed)))
@@ -52,7 +53,8 @@ impl Workspace {
     /// [`OperationError`].
     pub async fn select_workspace(&mut self, name: &str) -> Result<(), OperationError> {
         let arguments = command::select_workspace(named(name)?);
-        self.about_workspaces("select-workspace", arguments, Shown::All).await.map(drop)
+        let ladder = Config::LOOKING;
+        self.about_workspaces("select-workspace", arguments, ladder, Shown::All).await.map(drop)
     }
 
     /// `workspace new`.
@@ -61,7 +63,8 @@ impl Workspace {
     /// [`OperationError`].
     pub async fn create_workspace(&mut self, name: &str) -> Result<(), OperationError> {
         let arguments = command::create_workspace(named(name)?);
-        self.about_workspaces("create-workspace", arguments, Shown::All).await.map(drop)
+        let ladder = self.shared.config.reading;
+        self.about_workspaces("create-workspace", arguments, ladder, Shown::All).await.map(drop)
     }
 
     /// `workspace delete -force`.
@@ -70,17 +73,19 @@ impl Workspace {
     /// [`OperationError`].
     pub async fn delete_workspace(&mut self, name: &str) -> Result<(), OperationError> {
         let arguments = command::delete_workspace(named(name)?);
-        self.about_workspaces("delete-workspace", arguments, Shown::All).await.map(drop)
+        let ladder = self.shared.config.reading;
+        self.about_workspaces("delete-workspace", arguments, ladder, Shown::All).await.map(drop)
     }
 
     async fn about_workspaces(
         &mut self,
         verb: &'static str,
         arguments: Vec<String>,
+        ladder: Ladder,
         shown: Shown,
     ) -> Result<Ended, OperationError> {
         let time = self.time(|limits| limits.workspace_time);
-        self.simple(verb, arguments, time, shown).await
+        self.simple(verb, arguments, (ladder, time), shown).await
     }
 
     /// `output -json`.
@@ -88,9 +93,9 @@ impl Workspace {
     /// # Errors
     /// [`OperationError`].
     pub async fn outputs(&mut self) -> Result<Vec<ToolOutput>, OperationError> {
-        let time = self.time(|limits| limits.workspace_time);
+        let how = (Config::LOOKING, self.time(|limits| limits.workspace_time));
         // SECURITY: e2e::terraform_workspace::a_configuration_is_applied_told_and_destroyed
-        let ended = self.simple("outputs", command::outputs(), time, Shown::Errors).await?;
+        let ended = self.simple("outputs", command::outputs(), how, Shown::Errors).await?;
         let printed = ended.output(OUTPUTS_MAX).await;
         let printed = printed.map(Zeroizing::new);
         let printed = printed.map_err(|error| OperationError::Fault(error.to_string()))?;
@@ -105,14 +110,14 @@ impl Workspace {
         &mut self,
         verb: &'static str,
         arguments: Vec<String>,
-        time: Duration,
+        (ladder, time): (Ladder, Duration),
         shown: Shown,
     ) -> Result<Ended, OperationError> {
         let call = self.begin_process(verb, &arguments)?;
         self.must_be_initialized(verb)?;
         let tooling = self.tooling().await?;
         self.record(&call).await?;
-        let spec = tooling.spec(arguments, self.shared.config.reading, time);
+        let spec = tooling.spec(arguments, ladder, time);
         let ended = self.one(verb, &call.name, spec, shown).await?;
         self.answer(verb, &ended, &[0], Aftermath::NONE).await?;
         Ok(ended)
