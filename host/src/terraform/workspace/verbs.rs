@@ -13,6 +13,7 @@ use crate::terraform::tail::Shown;
 use crate::terraform::{Config, modules, outputs};
 use blockhouse_policy::TerraformVerb;
 use secrecy::ExposeSecret as _;
+use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 use zeroize::Zeroizing;
@@ -23,8 +24,8 @@ const OUTPUTS_MAX: u64 = 64 << 20;
 /// Bytes of a list of workspaces.
 const WORKSPACES_MAX: u64 = 4 << 20;
 
-/// Bytes of what a script leaves for the user.
-const MESSAGE_MAX: u64 = 64 << 10;
+/// Bytes of what a script leaves for the user; the rest is cut off, visibly.
+const MESSAGE_MAX: usize = 64 << 10;
 
 const PLAN: Locking =
     Locking { verb: "plan", operation: "OperationTypePlan", writes: false, expected: &[0, 2] };
@@ -172,10 +173,7 @@ impl Workspace {
         spec.program = bash;
         spec.stdin = self.assignment.document.expose_secret().as_bytes().to_vec();
         let ended = self.one("run-script", &call.name, spec, Shown::All).await?;
-        // A link or a pipe in its place is no message, nor is one that is too long.
-        let left = blocking(move || files::read(&message, MESSAGE_MAX)).await.ok().flatten();
-        let left = left.map(|text| String::from_utf8_lossy(&text).trim().to_owned());
-        let left = left.filter(|text| !text.is_empty());
+        let left = blocking(move || Ok(left_message(&message))).await.ok().flatten();
         match self.answer("run-script", &ended, &[0], Aftermath::NONE).await {
             Ok(_) => Ok(left),
             Err(OperationError::Failed(failure)) => {
@@ -413,6 +411,22 @@ impl Aftermath {
         Self { state: StateFate::Untouched, lock: None, keep_directory: false };
 }
 
+/// What a script has left for the user. A link or a pipe in its place is no message.
+fn left_message(path: &Path) -> Option<String> {
+    // One byte more shows that it is longer.
+    let max = u64::try_from(MESSAGE_MAX).unwrap_or(u64::MAX).saturating_add(1);
+    let bytes = files::head(path, max).ok()?;
+    let text = String::from_utf8_lossy(bytes.get(..MESSAGE_MAX).unwrap_or(&bytes));
+    let text = if bytes.len() > MESSAGE_MAX {
+        // A secret that is cut in two is not known by its half: the line that is cut goes as a whole.
+        let before = text.rsplit_once('\n').or_else(|| text.rsplit_once(char::is_whitespace));
+        format!("{}\n…", before.map_or("", |(before, _)| before.trim_end()))
+    } else {
+        text.into_owned()
+    };
+    Some(text.trim().to_owned()).filter(|text| !text.is_empty())
+}
+
 /// In meshStack's word, as scripts know it.
 fn behavior(behavior: Behavior) -> &'static str {
     match behavior {
@@ -440,6 +454,30 @@ fn workspace_names(printed: &str) -> Vec<String> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_message_that_is_too_long_is_cut_off_and_one_that_is_none_is_none() {
+        let place = tempfile::tempdir().unwrap();
+        let path = place.path().join("message");
+        let left = |text: &[u8]| {
+            std::fs::write(&path, text).unwrap();
+            left_message(&path)
+        };
+        assert_eq!(left_message(&path), None);
+        assert_eq!(left(b" \n\t"), None);
+        assert_eq!(left(b"\n ask for a quota\n").unwrap(), "ask for a quota");
+        let whole = "ä".repeat(MESSAGE_MAX / 2);
+        assert_eq!(left(whole.as_bytes()).unwrap(), whole);
+        let endless = "a line\n".repeat(MESSAGE_MAX);
+        let cut = left(endless.as_bytes()).unwrap();
+        assert!((MESSAGE_MAX - 10..=MESSAGE_MAX + 4).contains(&cut.len()), "{}", cut.len());
+        assert!(cut.ends_with("a line\n…"), "{}", &cut[cut.len() - 20..]);
+        let secret = format!("{}\n{}", "x".repeat(MESSAGE_MAX - 4), "hunter2");
+        assert!(left(secret.as_bytes()).unwrap().ends_with("x\n…"), "no part of a line is left");
+        let words = format!("{} hunter2", "x".repeat(MESSAGE_MAX - 4));
+        assert!(left(words.as_bytes()).unwrap().ends_with("x\n…"));
+        assert_eq!(left(whole.replace('ä', "xxx").as_bytes()).unwrap(), "…");
+    }
 
     #[test]
     fn workspaces_are_read_and_nothing_else() {

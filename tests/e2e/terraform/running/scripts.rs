@@ -77,6 +77,17 @@ async fn a_message_that_is_a_link_is_not_followed() {
 }
 
 #[tokio::test]
+async fn a_message_that_is_too_long_is_cut_and_not_dropped() {
+    let mut scene = scene(&Module::new().resource("one")).await;
+    // `yes` ends by a signal, which is no failure of the script.
+    let script = "yes 'ask for a quota' | head -c 100000 > \"$MESHSTACK_USER_MESSAGE\" || true";
+    let run = scene.execute(scripted(&scene, script)).await.unwrap();
+    assert_ended(&run, RunState::Succeeded);
+    let told = run.told("pre_run_script");
+    assert!(told.starts_with("ask for a quota\n") && told.ends_with('…'), "{told}");
+}
+
+#[tokio::test]
 async fn scripts_that_policy_forbids_are_not_run_and_the_policy_is_named() {
     let module = Module::new().resource("one");
     let mut scene = Scene::set(Path::new(PROGRAM), &module, Stage::default()).await.unwrap();
