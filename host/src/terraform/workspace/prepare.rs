@@ -79,12 +79,9 @@ impl Workspace {
             known.as_deref(),
         ];
         let call: Call<CheckedOut> = self.begin("checkout", &parts).map_err(fault)?;
-        if let Err(error) = self.allow_modules_by_ssh(&source).await {
-            // Sources by https need no ssh, and modules by ssh will say so themselves.
-            if RepositoryUrl::parse(&source.url, self.transports())?.transport() == Transport::Ssh {
-                return Err(error);
-            }
-            self.context.follower.say(&format!("Modules can't be fetched by ssh: {error}."));
+        // SECURITY: e2e::terraform::running::sources::the_key_of_a_source_that_needs_none_is_nowhere
+        if RepositoryUrl::parse(&source.url, self.transports())?.transport() == Transport::Ssh {
+            self.allow_modules_by_ssh(&source).await?;
         }
         if let Some(checkout) = call.answer.as_ref().and_then(CheckedOut::read) {
             self.tree = Some(checkout.tree.clone());
@@ -192,7 +189,7 @@ impl Workspace {
         Ok(HttpsCredentials { basic, client_certificate, ca_file })
     }
 
-    /// Modules may come from the same server. The key stays until the run directory is removed.
+    /// Modules may come from the same server by ssh, too. The key stays until the run directory is removed.
     async fn allow_modules_by_ssh(&mut self, source: &Source) -> Result<(), CheckoutError> {
         if source.private_key.is_none() && source.known_host.is_none() {
             return Ok(());

@@ -5,8 +5,8 @@ use crate::assert_ended;
 use crate::terraform::{PROGRAM, all, scene};
 use blockhouse_emulator::{RunSpec, RunState, RunView, Terraform};
 use blockhouse_tests::GitFile::Text;
-use blockhouse_tests::terraform::{Module, Scene, Stage};
-use blockhouse_tests::{Authority, GitHttp, GitRepository, GitSsh, base64};
+use blockhouse_tests::terraform::{LoopbackGate, Module, Scene, Stage};
+use blockhouse_tests::{Authority, GitHttp, GitRepository, GitSsh, base64, patience};
 use serde_json::json;
 use std::path::Path;
 
@@ -244,6 +244,47 @@ async fn ssh_has_its_key_and_known_host_from_the_definition() {
     let line = key.lines().nth(1).unwrap();
     assert!(![&good, &bad, &unknown].iter().any(|run| crate::all_text(run).contains(line)));
     assert!(!scene.log().contains(line));
+}
+
+/// Whether a file below this directory has this text in it.
+fn is_in_a_file(directory: &Path, text: &str) -> bool {
+    let entries = std::fs::read_dir(directory).into_iter().flatten().flatten();
+    entries.map(|entry| entry.path()).any(|path| match path.symlink_metadata() {
+        Ok(found) if found.is_dir() => is_in_a_file(&path, text),
+        Ok(found) if found.is_file() => {
+            let content = std::fs::read(&path).unwrap_or_default();
+            content.windows(text.len()).any(|window| window == text.as_bytes())
+        }
+        _ => false,
+    })
+}
+
+#[tokio::test]
+async fn the_key_of_a_source_that_needs_none_is_nowhere() {
+    let ssh = GitSsh::start().unwrap();
+    let (host, kind, value) = ssh.known_host().unwrap();
+    let key = ssh.private_key().unwrap();
+    let line = key.lines().nth(1).unwrap();
+    for is_ssh in [false, true] {
+        let gate = LoopbackGate::new().await.unwrap();
+        let module = Module::new().resource_at("one", &gate, &[]);
+        let mut scene = elsewhere(Stage::default(), &[]).await;
+        scene.commit(&module).unwrap();
+        let url = ssh.url(&scene.repository.path());
+        let url = if is_ssh { url } else { scene.git.url("repository.git") };
+        let terraform = of(&scene, &url).reference("main").ssh_private_key(key.trim_end());
+        let terraform = terraform.known_host(&host, &kind, &value);
+        let script = "echo \"command: $GIT_SSH_COMMAND\"";
+        let id = scene.emulator.enqueue(RunSpec::terraform(terraform.pre_run_script(script)));
+        let reached = gate.reached(1, patience());
+        scene.daemon().unwrap().until(reached).await.unwrap().unwrap();
+        assert_eq!(is_in_a_file(&scene.state(), line), is_ssh, "while Terraform runs");
+        gate.open();
+        let run = scene.end_of(&id).await.unwrap();
+        assert_ended(&run, RunState::Succeeded);
+        assert_eq!(!run.log("pre_run_script").contains("command: \n"), is_ssh, "{run:#?}");
+        assert!(!is_in_a_file(&scene.state(), line), "afterwards");
+    }
 }
 
 #[tokio::test]
