@@ -51,8 +51,6 @@ pub struct Spec {
     pub timeout: Duration,
     /// Bytes of its two streams together; interrupted when exceeded. Each file is cut off 1 MiB later.
     pub output_max: u64,
-    /// What becomes of it when the daemon dies.
-    pub orphan: Orphan,
 }
 
 /// The variable that everything of an operation has in its environment, and nothing else: what outlives its shim is found by it.
@@ -70,6 +68,8 @@ pub struct Ladder {
     pub limit: Duration,
     /// From the second interrupt to the kill.
     pub force: Duration,
+    /// What becomes of it when the daemon dies.
+    pub orphan: Orphan,
 }
 
 /// What becomes of a program when the daemon dies.
@@ -77,10 +77,8 @@ pub struct Ladder {
 pub enum Orphan {
     /// It goes on, and the next daemon adopts it.
     Continues,
-    /// It is interrupted.
+    /// It is interrupted, as if its run was aborted.
     IsInterrupted,
-    /// It is killed.
-    IsKilled,
 }
 
 /// Why a program was stopped. Persisted.
@@ -95,7 +93,7 @@ pub enum StopReason {
     Disk,
     /// A limit of memory.
     Memory,
-    /// The daemon died and the spec wanted that, or the shim itself was told to end.
+    /// The daemon died and the ladder says so, or the shim itself was told to end.
     Orphaned,
     /// A limit of output.
     Output,
@@ -143,7 +141,7 @@ pub enum Exit {
 pub struct Stop {
     /// Why: the first reason that there was.
     pub reason: StopReason,
-    /// Interrupts that were sent: 1 or 2; 0 if it was killed without one, by the system for its memory or by [`Orphan::IsKilled`].
+    /// Interrupts that were sent: 1 or 2; 0 if it was killed without one, for its memory.
     pub interrupts: u8,
     /// Whether it was killed.
     pub killed: bool,

@@ -21,7 +21,8 @@ const TEST: &str = "BLOCKHOUSE_TEST";
 const HOUR: Duration = Duration::from_secs(3600);
 
 /// A ladder that is never climbed.
-const PATIENT: Ladder = Ladder { grace: HOUR, stall: None, limit: HOUR, force: HOUR };
+const PATIENT: Ladder =
+    Ladder { grace: HOUR, stall: None, limit: HOUR, force: HOUR, orphan: Orphan::Continues };
 
 /// Directories of one operation.
 struct Place(TempDir);
@@ -109,7 +110,6 @@ fn spec(place: &Path, program: &str, arguments: &[&str]) -> Spec {
         ladder: PATIENT,
         timeout: HOUR,
         output_max: 1 << 20,
-        orphan: Orphan::Continues,
     }
 }
 

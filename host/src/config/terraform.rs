@@ -10,11 +10,13 @@ use super::measure::{Span, Whole, web_url, yes_or_no};
 use super::reader::{Complaint, Reader, Section};
 use super::show::Show;
 use super::variables;
+use crate::shim::Orphan;
 
 const KEYS: &[&str] = &[
     "initTimeout",
     "interruptGrace",
     "interruptLimit",
+    "orphans",
     "providers",
     "sources",
     "tools",
@@ -27,6 +29,10 @@ const RELEASES_KEYS: &[&str] = &["fingerprints", "keyFile", "url"];
 const PROVIDERS_KEYS: &[&str] = &["cacheMib", "directories", "mirrors", "registries"];
 const SOURCES_KEYS: &[&str] = &["cacheMib", "caFile", "insecureHostKeys", "knownHostsFile"];
 const USERS_KEYS: &[&str] = &["count", "first"];
+
+/// What `orphans` can be.
+const CONTINUE: &str = "continue";
+const INTERRUPT: &str = "interrupt";
 
 const MINUTE: Duration = Duration::from_secs(60);
 const WEEK: Duration = Duration::from_secs(7 * 24 * 60 * 60);
@@ -65,6 +71,8 @@ pub struct Terraform {
     pub interrupt_grace: Duration,
     /// How long it is left alone as long as it makes progress.
     pub interrupt_limit: Duration,
+    /// What becomes of programs when the daemon dies.
+    pub orphans: Orphan,
 }
 
 /// `terraform.tools`.
@@ -184,6 +192,7 @@ impl Terraform {
         {
             reader.wrong(&found, "must not be shorter than `interruptGrace`");
         }
+        let orphans = reader.parse(&section.join("orphans"), section.find("orphans"), orphans);
         Self {
             tools: Tools::read(reader, root, &section),
             providers: Providers::read(reader, &section),
@@ -193,6 +202,8 @@ impl Terraform {
             workspace_timeout,
             interrupt_grace,
             interrupt_limit: interrupt_limit.max(interrupt_grace),
+            // A run that is nearly done is not begun again because a daemon was replaced.
+            orphans: orphans.unwrap_or(Orphan::Continues),
         }
     }
 
@@ -207,6 +218,11 @@ impl Terraform {
             }
             out.duration("interruptGrace", self.interrupt_grace);
             out.duration("interruptLimit", self.interrupt_limit);
+            let orphans = match self.orphans {
+                Orphan::Continues => CONTINUE,
+                Orphan::IsInterrupted => INTERRUPT,
+            };
+            out.value("orphans", orphans);
             self.tools.show(out);
             self.providers.show(out);
             self.sources.show(out);
@@ -342,6 +358,14 @@ impl Users {
     }
 }
 
+fn orphans(text: &str) -> Result<Orphan, Complaint> {
+    match text.trim() {
+        CONTINUE => Ok(Orphan::Continues),
+        INTERRUPT => Ok(Orphan::IsInterrupted),
+        _ => Err(Complaint::from("must be `continue` or `interrupt`")),
+    }
+}
+
 /// Forty hexadecimal digits, with or without spaces.
 fn fingerprint(text: &str) -> Result<String, Complaint> {
     let digits: String = text.chars().filter(|c| !c.is_whitespace()).collect();
@@ -397,6 +421,15 @@ mod tests {
         assert_eq!(fingerprint(spaced).unwrap(), "C874011F0AB405110D02105534365D9472D7468F");
         for text in ["", "C874", "G874011F0AB405110D02105534365D9472D7468F"] {
             assert!(fingerprint(text).is_err(), "{text}");
+        }
+    }
+
+    #[test]
+    fn orphans_go_on_or_are_interrupted() {
+        assert_eq!(orphans("continue"), Ok(Orphan::Continues));
+        assert_eq!(orphans(" interrupt "), Ok(Orphan::IsInterrupted));
+        for text in ["", "kill", "Continue", "true"] {
+            assert!(orphans(text).is_err(), "{text}");
         }
     }
 

@@ -157,6 +157,7 @@ fn keep(records: &Records, stopped: &Stopped) {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::shim::Orphan;
 
     #[test]
     fn an_interrupt_that_may_not_have_been_sent_leaves_the_next_one_the_time_of_a_first() {
@@ -166,6 +167,7 @@ mod tests {
             stall: Some(seconds(60)),
             limit: seconds(3600),
             force: seconds(30),
+            orphan: Orphan::Continues,
         };
         assert_eq!(ladder_after(ladder, 0), ladder, "we send the first one ourselves");
         assert_eq!(ladder_after(ladder, 1), Ladder { force: seconds(600), ..ladder });

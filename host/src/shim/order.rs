@@ -70,10 +70,15 @@ mod tests {
             directory: "/".into(),
             stdin: b"\0\xff".to_vec(),
             confinement: Confinement::default(),
-            ladder: Ladder { grace: second, stall: None, limit: second, force: second },
+            ladder: Ladder {
+                grace: second,
+                stall: None,
+                limit: second,
+                force: second,
+                orphan: Orphan::IsInterrupted,
+            },
             timeout: second,
             output_max: 1,
-            orphan: Orphan::Continues,
         };
         Order { operation: "abc".to_owned(), spec }
     }

@@ -254,7 +254,7 @@ fn parse<T: DeserializeOwned>(bytes: &[u8]) -> Result<T, serde_json::Error> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::shim::{Exit, Stop};
+    use crate::shim::{Exit, Orphan, Stop};
     use std::time::Duration;
 
     fn status() -> Status {
@@ -265,7 +265,13 @@ mod tests {
             shim: Identity { pid: 10, started: 20 },
             program: Some(Identity { pid: 11, started: 21 }),
             group: None,
-            ladder: Ladder { grace: second, stall: None, limit: second, force: second },
+            ladder: Ladder {
+                grace: second,
+                stall: None,
+                limit: second,
+                force: second,
+                orphan: Orphan::Continues,
+            },
             started: SystemTime::UNIX_EPOCH,
         }
     }

@@ -98,6 +98,7 @@ impl Stopping {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::shim::Orphan;
 
     const fn seconds(seconds: u64) -> Duration {
         Duration::from_secs(seconds)
@@ -108,6 +109,7 @@ mod tests {
         stall: Some(seconds(5)),
         limit: seconds(100),
         force: seconds(3),
+        orphan: Orphan::Continues,
     };
 
     #[test]

@@ -93,7 +93,7 @@ impl<'a> Supervisor<'a> {
             asked_at: SystemTime::now(),
             timeout: spec.timeout,
             output_max: spec.output_max,
-            orphan: spec.orphan,
+            orphan: spec.ladder.orphan,
             usage,
             file_systems: file_systems.collect(),
             disk: limits.disk_bytes.map(|limit| Disk { directories, limit }),
@@ -192,7 +192,6 @@ impl<'a> Supervisor<'a> {
                 Ok(Event::DaemonGone) => match self.orphan {
                     Orphan::Continues => None,
                     Orphan::IsInterrupted => self.ask(StopReason::Orphaned, now),
-                    Orphan::IsKilled => Some(self.kill(StopReason::Orphaned, now)),
                 },
                 Ok(Event::DiskExceeded) => self.ask(StopReason::Disk, now),
             };

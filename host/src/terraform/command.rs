@@ -4,7 +4,7 @@
 
 use super::store::Program;
 use crate::confine::Confinement;
-use crate::shim::{Ladder, Orphan, Spec};
+use crate::shim::{Ladder, Spec};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 use url::Url;
@@ -48,7 +48,6 @@ impl Tooling {
             ladder,
             timeout,
             output_max: self.output_max,
-            orphan: Orphan::Continues,
         }
     }
 }

@@ -2,7 +2,7 @@
 
 use super::environment;
 use super::users::Users;
-use crate::shim::Ladder;
+use crate::shim::{Ladder, Orphan};
 use crate::unseal::PublicKey;
 use blockhouse_policy::TerraformLimits;
 use std::path::PathBuf;
@@ -16,7 +16,7 @@ pub struct Config {
     pub defaults: TerraformLimits,
     /// How verbs that write state are stopped: `apply`, `destroy`, `state push`.
     pub writing: Ladder,
-    /// How everything else is stopped, unless it is [`Config::LOOKING`].
+    /// How everything else is stopped, unless it only [looks](Config::looking).
     pub reading: Ladder,
     /// Between a failed `init` and its only repetition.
     pub init_pause: Duration,
@@ -64,15 +64,16 @@ impl Config {
         stall: Some(Duration::from_secs(60)),
         limit: Duration::from_secs(60 * 60),
         force: Duration::from_secs(30),
+        orphan: Orphan::Continues,
     };
 
-    /// The ladder of `init`, `output`, and of listing and selecting workspaces: they write nothing but the run's own data directory, and
-    /// take no lock. One that waits for a download does not hear the interrupt, and whoever aborts a run waits for nothing.
-    pub const LOOKING: Ladder = Ladder {
+    /// See [`Config::looking`]: they write nothing but the run's own data directory, and take no lock. One that waits for a download does not hear the interrupt, and whoever aborts a run waits for nothing.
+    const LOOKING: Ladder = Ladder {
         grace: Duration::from_secs(2),
         stall: None,
         limit: Duration::from_secs(2),
         force: Duration::from_secs(2),
+        orphan: Orphan::Continues,
     };
 
     /// The ladder of everything else: no state is at stake, but perhaps its lock.
@@ -81,6 +82,7 @@ impl Config {
         stall: None,
         limit: Duration::from_secs(30),
         force: Duration::from_secs(10),
+        orphan: Orphan::Continues,
     };
 
     /// Six tries within about five minutes; ten, if the backend does not answer.
@@ -91,6 +93,12 @@ impl Config {
         timeout: Duration::from_secs(120),
         total: Duration::from_secs(10 * 60),
     };
+
+    /// How `init`, `output`, and listing and selecting workspaces are stopped.
+    #[must_use]
+    pub fn looking(&self) -> Ladder {
+        Ladder { orphan: self.reading.orphan, ..Self::LOOKING }
+    }
 
     /// Of the environment of this process, what processes of runs inherit.
     #[must_use]

@@ -234,7 +234,7 @@ pub(super) fn sentence(stop: &Stop, exit: &Exit) -> String {
         StopReason::Cpu => "it used too much time on a core (`cpu_time`)",
         StopReason::Disk => "there was no disk space left for it",
         StopReason::Memory => "it needed too much memory",
-        StopReason::Orphaned => "its supervisor was told to end",
+        StopReason::Orphaned => "the runner had died, or its supervisor was told to end",
         StopReason::Output => "it printed too much",
         StopReason::Processes => "it had too many processes and threads (`processes`)",
         StopReason::Shutdown => "the runner is being stopped",

@@ -3,7 +3,7 @@
 use crate::{on_path, program};
 use anyhow::Result;
 use blockhouse::git::{self, Git};
-use blockhouse::shim::{Ladder, Launcher};
+use blockhouse::shim::{Ladder, Launcher, Orphan};
 use blockhouse::terraform::providers::{self, Mirrors};
 use blockhouse::terraform::store::{self, Store};
 use blockhouse::terraform::{Config, Paths, Pushing, Terraform};
@@ -39,6 +39,7 @@ pub fn native_with(state: &Path, change: impl FnOnce(&mut Config)) -> Result<Ter
         stall: None,
         limit: Duration::from_secs(20),
         force: Duration::from_secs(5),
+        orphan: Orphan::Continues,
     };
     let mut config = Config {
         users: None,

@@ -56,7 +56,7 @@ async fn a_program_that_ignores_the_death_of_its_shim_is_killed_by_its_ladder() 
     let place = Place::new();
     let step = Duration::from_millis(300);
     let mut spec = place.script("trap '' INT; echo > ready; while :; do sleep 0.01; done");
-    spec.ladder = Ladder { grace: step, stall: None, limit: HOUR, force: step };
+    spec.ladder = Ladder { grace: step, force: step, ..PATIENT };
     let mut operation = place.start(spec).await;
     place.wait_for_file("ready").await;
     signal(place.shim(), Signal::KILL);
@@ -124,9 +124,8 @@ while [ ! -e go ]; do sleep 0.01; done; echo done; exit 4";
 async fn a_daemon_that_is_killed() {
     let Some(place) = std::env::var_os(DAEMON_IN).map(PathBuf::from) else { return };
     let mut spec = spec(&place, "/bin/sh", &["-c", SURVIVES]);
-    spec.orphan = match std::env::var(ORPHAN).as_deref() {
+    spec.ladder.orphan = match std::env::var(ORPHAN).as_deref() {
         Ok("interrupted") => Orphan::IsInterrupted,
-        Ok("killed") => Orphan::IsKilled,
         _ => Orphan::Continues,
     };
     let mut operation = launcher().start(&place.join("operation"), spec).await.unwrap();
@@ -190,19 +189,15 @@ async fn an_adopted_operation_whose_shim_is_killed_too_is_swept() {
 }
 
 #[tokio::test]
-async fn a_program_is_stopped_with_its_daemon_if_the_spec_says_so() {
-    for (orphan, exit, interrupts) in
-        [("interrupted", Exit::Code(5), 1), ("killed", Exit::Signal(9), 0)]
-    {
-        let place = Place::new();
-        kill_a_daemon(&place, orphan).await;
-        wait_for("its end", || place.operation().join("end.json").exists()).await;
-        let Found::Ended(end) = launcher().find(&place.operation()).await.unwrap() else {
-            panic!("it has not ended");
-        };
-        let stop = end.stop.unwrap();
-        assert_eq!((end.exit, stop.reason), (exit, StopReason::Orphaned));
-        assert_eq!(stop.interrupts, interrupts);
-        place.expect_no_survivors();
-    }
+async fn a_program_is_interrupted_with_its_daemon_if_its_ladder_says_so() {
+    let place = Place::new();
+    kill_a_daemon(&place, "interrupted").await;
+    wait_for("its end", || place.operation().join("end.json").exists()).await;
+    let Found::Ended(end) = launcher().find(&place.operation()).await.unwrap() else {
+        panic!("it has not ended");
+    };
+    let stop = end.stop.unwrap();
+    assert_eq!((end.exit, stop.reason), (Exit::Code(5), StopReason::Orphaned));
+    assert_eq!((stop.interrupts, stop.killed), (1, false));
+    place.expect_no_survivors();
 }

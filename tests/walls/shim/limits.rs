@@ -110,7 +110,7 @@ async fn a_program_that_is_its_own_fork_bomb_ends_by_its_ladder() {
     let mut spec = place.script(script);
     spec.confinement.limits.processes = Some(40);
     let step = Duration::from_millis(300);
-    spec.ladder = Ladder { grace: step, stall: None, limit: HOUR, force: step };
+    spec.ladder = Ladder { grace: step, force: step, ..PATIENT };
     let mut operation = place.start(spec).await;
     let (end, most) = most(&place, &mut operation).await;
     assert_eq!(end.stop.unwrap().reason, StopReason::Processes);

@@ -67,7 +67,7 @@ async fn one_that_does_not_listen_is_interrupted_again_and_killed() {
         "trap 'echo >> interrupts' INT; echo > ready; setsid sleep 1000 &
         while :; do sleep 0.01; done",
     );
-    spec.ladder = Ladder { grace: step, stall: None, limit: HOUR, force: step };
+    spec.ladder = Ladder { grace: step, force: step, ..PATIENT };
     let mut operation = place.start(spec).await;
     place.wait_for_file("ready").await;
     operation.interrupt(StopReason::ByUser).unwrap();
@@ -89,7 +89,7 @@ async fn progress_puts_the_second_interrupt_off() {
         if [ -n \"$stopping\" ]; then n=$((n+1)); fi; done; exit 0";
     let mut spec = place.script(script);
     let grace = Duration::from_millis(100);
-    spec.ladder = Ladder { grace, stall: Some(Duration::from_secs(60)), limit: HOUR, force: HOUR };
+    spec.ladder = Ladder { grace, stall: Some(Duration::from_secs(60)), ..PATIENT };
     let mut operation = place.start(spec).await;
     place.wait_for_file("ready").await;
     operation.interrupt(StopReason::ByUser).unwrap();

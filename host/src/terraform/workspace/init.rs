@@ -6,7 +6,7 @@ use crate::terraform::files::{self, blocking};
 use crate::terraform::follow::Verdict;
 use crate::terraform::state::{Aftermath, numbered};
 use crate::terraform::tail::Shown;
-use crate::terraform::{Config, backend, command};
+use crate::terraform::{backend, command};
 use std::sync::Arc;
 
 impl Workspace {
@@ -29,8 +29,9 @@ impl Workspace {
         let tooling = self.tooling().await?;
         self.record(&call).await?;
         let time = self.time(|limits| limits.init_time);
-        let spec = tooling.spec(arguments, Config::LOOKING, time);
-        let pause = self.shared.config.init_pause;
+        let config = &self.shared.config;
+        let spec = tooling.spec(arguments, config.looking(), time);
+        let pause = config.init_pause;
         let (context, mirror) = (Arc::clone(&self.context), self.mirror.clone());
         let mirrors = self.shared.mirrors.clone();
         let paths = self.assignment.paths.clone();

@@ -10,7 +10,7 @@ use crate::terraform::flight::Report;
 use crate::terraform::follow::{Ended, Verdict, from_shim, sentence};
 use crate::terraform::state::{Aftermath, Locking};
 use crate::terraform::tail::Shown;
-use crate::terraform::{Config, modules, outputs};
+use crate::terraform::{modules, outputs};
 use blockhouse_policy::TerraformVerb;
 use secrecy::ExposeSecret as _;
 use std::path::Path;
@@ -41,8 +41,8 @@ impl Workspace {
     /// [`OperationError`].
     pub async fn workspaces(&mut self) -> Result<Vec<String>, OperationError> {
         let arguments = command::workspaces();
-        let ended =
-            self.about_workspaces("workspaces", arguments, Config::LOOKING, Shown::Errors).await?;
+        let ladder = self.shared.config.looking();
+        let ended = self.about_workspaces("workspaces", arguments, ladder, Shown::Errors).await?;
         let printed = ended.output(WORKSPACES_MAX).await;
         let printed = printed.map_err(|error| OperationError::Fault(error.to_string()))?;
         Ok(workspace_names(&String::from_utf8_lossy(&printed)))
@@ -54,7 +54,7 @@ impl Workspace {
     /// [`OperationError`].
     pub async fn select_workspace(&mut self, name: &str) -> Result<(), OperationError> {
         let arguments = command::select_workspace(named(name)?);
-        let ladder = Config::LOOKING;
+        let ladder = self.shared.config.looking();
         self.about_workspaces("select-workspace", arguments, ladder, Shown::All).await.map(drop)
     }
 
@@ -94,7 +94,7 @@ impl Workspace {
     /// # Errors
     /// [`OperationError`].
     pub async fn outputs(&mut self) -> Result<Vec<ToolOutput>, OperationError> {
-        let how = (Config::LOOKING, self.time(|limits| limits.workspace_time));
+        let how = (self.shared.config.looking(), self.time(|limits| limits.workspace_time));
         // SECURITY: e2e::terraform_workspace::a_configuration_is_applied_told_and_destroyed
         let ended = self.simple("outputs", command::outputs(), how, Shown::Errors).await?;
         let printed = ended.output(OUTPUTS_MAX).await;
