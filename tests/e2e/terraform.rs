@@ -4,9 +4,12 @@ mod caches;
 mod inputs;
 #[cfg(target_os = "linux")]
 mod kills;
+mod limits;
 mod running;
 mod states;
 mod stops;
+
+pub(crate) use stops::wait_for;
 
 use crate::{all_text, assert_ended};
 use blockhouse_emulator::{InputType, RunSpec, RunState, RunView, Status};

@@ -1,9 +1,11 @@
 //! What repositories, scripts and providers of an attacker reach: their own run, and nothing around it.
 
+use crate::terraform::wait_for;
 use crate::{all_text, assert_ended};
+use blockhouse::confine;
 use blockhouse_emulator::{InputType, RunSpec, RunState, RunView};
 use blockhouse_tests::terraform::{HOSTILE_FILE_NAMES, Module, Scene, Stage, bombs};
-use blockhouse_tests::{GitFile, ProviderMirror, ProviderProgram, patience};
+use blockhouse_tests::{GitFile, Processes, ProviderMirror, ProviderProgram, Role, patience};
 use serde_json::json;
 use std::fmt::Write as _;
 use std::fs;
@@ -11,6 +13,7 @@ use std::io::{BufRead as _, BufReader, Write as _};
 use std::net::TcpListener;
 use std::path::Path;
 use std::sync::{Arc, Mutex};
+use uuid::Uuid;
 
 const PROGRAM: &str = env!("CARGO_BIN_EXE_blockhouse-under-test");
 
@@ -22,7 +25,11 @@ async fn start(module: &Module) -> Scene {
     Scene::start(Path::new(PROGRAM), module).await.unwrap()
 }
 
-/// A script for bash that tries everything and prints `REACHED <what>` for what worked: first of all, writing where it may.
+/// The pipe in its working directory by which an attacker is told the number of its shim: it can't see `/proc`.
+const PIPE: &str = "number-of-the-shim";
+
+/// A script for bash that tries everything and prints `REACHED <what>` for what worked: first of all, writing where it may. It waits
+/// for [`tell_of_the_shim`].
 fn attacks(scene: &mut Scene) -> String {
     let other = scene.state().join("runs/11111111-0000-0000-0000-000000000000");
     fs::create_dir_all(other.join("work")).unwrap();
@@ -70,15 +77,53 @@ try own w ./own
     script.push_str(&format!(
         "try 'link' ln {directory}/TEST-ONLY-key.pem ./linked
 try 'kill the daemon' kill -9 {daemon}
-pid=$$
-for step in 1 2 3 4 5; do
-  pid=$(sed -n 's/^PPid:[[:space:]]*//p' /proc/$pid/status 2>/dev/null || true)
-  [ \"${{pid:-0}}\" -gt 1 ] || break
-  tr '\\0' ' ' < /proc/$pid/cmdline | grep -q ' shim ' && try 'kill the shim' kill -9 $pid || true
+mkfifo {PIPE}; read -r shim < {PIPE}
+for signal in KILL TERM INT STOP; do
+  echo \"$signal: $(kill -$signal $shim 2>&1 && echo \"${{R}}ED the shim\")\"
 done
 "
     ));
     script
+}
+
+/// Tells the attackers of a run, as soon as they wait for it, the number of their shim.
+async fn tell_of_the_shim(scene: &mut Scene, run: Uuid) {
+    let (daemon, state) = (scene.daemon().unwrap().id(), scene.state());
+    let pipe = state.join(format!("runs/{run}/work/{PIPE}"));
+    wait_for(|| pipe.exists()).await;
+    let processes = Processes::now().unwrap();
+    let shims = processes.with_role(Role::Shim, daemon, &state);
+    let [shim] = &*shims else { panic!("{shims:?}") };
+    let number = format!("{}\n", shim.id);
+    let told = tokio::task::spawn_blocking(move || fs::write(pipe, number));
+    tokio::time::timeout(patience(), told).await.unwrap().unwrap().unwrap();
+}
+
+/// Orders a run of attackers, and sees to it that they know what they attack.
+async fn attacked(scene: &mut Scene, spec: RunSpec) -> RunView {
+    let id = scene.emulator.enqueue(spec);
+    tell_of_the_shim(scene, id).await;
+    scene.end_of(&id).await.unwrap()
+}
+
+/// Whether this machine says that programs can't signal what is not theirs.
+fn confines_signals() -> bool {
+    confine::facts().iter().any(|fact| fact.name == "signals" && fact.is_active)
+}
+
+/// What the attackers did to their shim: nothing, where that is what this machine says; else they have ended their own run.
+fn assert_shim(run: &RunView) {
+    if !confines_signals() {
+        assert_ended(run, RunState::Failed);
+        return;
+    }
+    assert_ended(run, RunState::Succeeded);
+    let text = all_text(run);
+    assert!(text.contains("all tried"), "{run:#?}");
+    for signal in ["KILL", "TERM", "INT", "STOP"] {
+        let refused = text.lines().find(|line| line.contains(&format!("{signal}: "))).unwrap();
+        assert!(refused.contains("Operation not permitted"), "{refused}");
+    }
 }
 
 fn reached(run: &RunView) -> Vec<String> {
@@ -94,10 +139,11 @@ async fn what_a_configuration_starts_reaches_nothing_but_its_own_run() {
     let module = Module::new().resource_made_by("attack", &script, &[]);
     scene.commit(&module).unwrap();
     let spec = scene.spec();
-    let run = scene.execute(spec).await.unwrap();
-    assert_ended(&run, RunState::Succeeded);
-    assert!(all_text(&run).contains("all tried"), "{run:#?}");
-    assert_eq!(reached(&run), ["own"], "{run:#?}");
+    let run = attacked(&mut scene, spec).await;
+    assert_shim(&run);
+    if confines_signals() {
+        assert_eq!(reached(&run), ["own"], "{run:#?}");
+    }
 }
 
 #[tokio::test]
@@ -114,10 +160,12 @@ async fn a_script_without_network_reaches_neither_the_daemon_nor_anybody_else() 
         let port = url.trim_end_matches('/').rsplit_once(':').unwrap().1;
         write!(script, "try 'connect' to 127.0.0.1 {port}\necho all tried").unwrap();
         let terraform = scene.terraform().pre_run_script(script);
-        let run = scene.execute(RunSpec::terraform(terraform)).await.unwrap();
-        assert_ended(&run, RunState::Succeeded);
+        let run = attacked(&mut scene, RunSpec::terraform(terraform)).await;
+        assert_shim(&run);
         let expected: &[&str] = if has_network { &["own", "connect"] } else { &["own"] };
-        assert_eq!(reached(&run), expected, "{run:#?}");
+        if confines_signals() {
+            assert_eq!(reached(&run), expected, "{run:#?}");
+        }
     }
 }
 

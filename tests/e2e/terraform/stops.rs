@@ -1,4 +1,4 @@
-//! Aborts, limits and drains: how runs are stopped, and what becomes of their state.
+//! Aborts and drains: how runs are stopped, and what becomes of their state.
 
 use super::{PROGRAM, scene};
 use crate::{all_text, assert_ended};
@@ -11,27 +11,13 @@ use uuid::Uuid;
 
 const SOURCE: &str = "example.com/blockhouse/blockhousetest";
 
-async fn staged(module: &Module, stage: Stage) -> Scene {
+pub(super) async fn staged(module: &Module, stage: Stage) -> Scene {
     Scene::with(Path::new(PROGRAM), module, stage).await.unwrap()
 }
 
-/// `[terraform.limits]` of the policy.
-fn limited(limits: &str) -> Stage {
-    Stage {
-        policy: format!("[terraform.limits]\nreason = \"A test.\"\n{limits}\n"),
-        ..Stage::default()
-    }
-}
-
 /// A resource, and after it one whose making waits at the gate in a grandchild of Terraform.
-fn gated(gate: &LoopbackGate) -> Module {
+pub(super) fn gated(gate: &LoopbackGate) -> Module {
     Module::new().resource("one").resource_at("two", gate, &["one"])
-}
-
-/// One resource after which this command, then the gate is met.
-fn greedy(command: &str, gate: &LoopbackGate) -> Module {
-    let command = format!("{command}; {}", gate.command("two"));
-    Module::new().resource("one").resource_made_by("two", &command, &["one"])
 }
 
 /// The token of runs whose configuration names meshStack as its own backend, with locks; ours has none.
@@ -48,7 +34,7 @@ pub(super) async fn locking(module: Module, stage: Stage) -> (Scene, RunSpec) {
 }
 
 /// Orders a run and waits until somebody stands at the gate.
-async fn standing(scene: &mut Scene, spec: RunSpec, gate: &LoopbackGate) -> Uuid {
+pub(super) async fn standing(scene: &mut Scene, spec: RunSpec, gate: &LoopbackGate) -> Uuid {
     let id = scene.emulator.enqueue(spec);
     let reached = gate.reached(1, patience());
     scene.daemon().unwrap().until(reached).await.unwrap().unwrap();
@@ -56,7 +42,7 @@ async fn standing(scene: &mut Scene, spec: RunSpec, gate: &LoopbackGate) -> Uuid
 }
 
 /// The run has ended once in this state; nothing works for it any more, and no lock is left.
-async fn assert_stopped(scene: &Scene, run: &RunView, state: RunState, daemon: u32) {
+pub(super) async fn assert_stopped(scene: &Scene, run: &RunView, state: RunState, daemon: u32) {
     assert_ended(run, state);
     assert_eq!(scene.emulator.final_statuses(&run.id), [Status::Failed]);
     assert!(scene.emulator.locks_held().is_empty(), "{:?}", scene.emulator.locks_held());
@@ -66,7 +52,7 @@ async fn assert_stopped(scene: &Scene, run: &RunView, state: RunState, daemon: u
 }
 
 /// What was made before the stop is in the state.
-fn assert_saved(scene: &Scene, run: &RunView) {
+pub(super) fn assert_saved(scene: &Scene, run: &RunView) {
     let state = scene.emulator.terraform_state(run.state_address.as_ref().unwrap()).unwrap();
     assert!(state.resources().contains("terraform_data.one"), "{state:?}");
     let text = all_text(run);
@@ -147,7 +133,11 @@ async fn an_abort_during_the_fetch_of_the_sources_ends_it() {
 }
 
 /// The kit's provider in a directory of the operator, and a gate that configuring it waits at.
-fn with_provider(module: Module, mirror: &ProviderMirror, gate: &LoopbackGate) -> (Module, String) {
+pub(super) fn with_provider(
+    module: Module,
+    mirror: &ProviderMirror,
+    gate: &LoopbackGate,
+) -> (Module, String) {
     mirror.add(SOURCE, "1.0.0", &ProviderProgram::Real).unwrap();
     let module = module.provider(SOURCE, ">= 1.0.0");
     let module = module.provider_configured(&[("gate", &gate.address())]);
@@ -179,6 +169,23 @@ async fn an_abort_during_plan_ends_it_and_gives_the_lock_back() {
 }
 
 #[tokio::test]
+async fn an_abort_during_init_waits_for_nobody() {
+    let mut scene = scene(&Module::new().resource("one")).await;
+    let answers = Gate::new();
+    scene.emulator.fail(&[Route::StateRead], &Fault::Hold(answers.clone()));
+    let id = scene.emulator.enqueue(scene.spec());
+    scene.daemon().unwrap().until(answers.reached(1)).await.unwrap();
+    let daemon = scene.daemon().unwrap().id();
+    let aborted = std::time::Instant::now();
+    scene.emulator.abort(&id);
+    let run = scene.end_of(&id).await.unwrap();
+    assert_stopped(&scene, &run, RunState::Aborted, daemon).await;
+    assert!(run.told("init_tf").contains("since its run was aborted"), "{run:#?}");
+    // What has something to lose is left alone for half a minute at least.
+    assert!(aborted.elapsed() < Duration::from_secs(25), "{:?}", aborted.elapsed());
+}
+
+#[tokio::test]
 async fn a_run_that_outlives_its_wall_time_is_interrupted_and_its_state_is_saved() {
     let gate = LoopbackGate::new().await.unwrap();
     let mut scene = Scene::set(Path::new(PROGRAM), &gated(&gate), Stage::default()).await.unwrap();
@@ -191,45 +198,6 @@ async fn a_run_that_outlives_its_wall_time_is_interrupted_and_its_state_is_saved
     assert_stopped(&scene, &run, RunState::Failed, daemon).await;
     assert_saved(&scene, &run);
     assert!(all_text(&run).contains("limit.time"), "{run:#?}");
-}
-
-/// What a limit of the policy brings about during apply.
-async fn exceeds(limits: &str, module: &Module, says: &str) {
-    let mut scene = staged(module, limited(limits)).await;
-    let daemon = scene.daemon().unwrap().id();
-    let run = scene.execute(scene.spec()).await.unwrap();
-    assert_stopped(&scene, &run, RunState::Failed, daemon).await;
-    assert_saved(&scene, &run);
-    let told = run.told("execute_tf");
-    assert!(told.contains(says), "{told}");
-}
-
-#[tokio::test]
-async fn an_apply_that_takes_longer_than_the_policy_allows_is_interrupted() {
-    let gate = LoopbackGate::new().await.unwrap();
-    exceeds("apply_time = \"3s\"", &gated(&gate), "it took too long").await;
-    gate.deserted(1, patience()).await.unwrap();
-}
-
-#[tokio::test]
-async fn an_apply_that_needs_too_much_memory_is_interrupted_while_it_can_still_save_its_state() {
-    let gate = LoopbackGate::new().await.unwrap();
-    let command = "x=$(head -c 400000000 /dev/zero | tr '\\0' x)";
-    exceeds("memory_mib = 512", &greedy(command, &gate), "it used too much memory").await;
-}
-
-#[tokio::test]
-async fn an_apply_that_prints_too_much_is_interrupted() {
-    let gate = LoopbackGate::new().await.unwrap();
-    let module = greedy("yes 'a line of a flood' | head -c 4000000", &gate);
-    exceeds("output_mib = 1", &module, "it wrote too much output").await;
-}
-
-#[tokio::test]
-async fn an_apply_that_fills_its_disk_space_is_interrupted() {
-    let gate = LoopbackGate::new().await.unwrap();
-    let module = greedy("head -c 100000000 /dev/zero > filler", &gate);
-    exceeds("disk_mib = 64", &module, "the disk space it may use was full").await;
 }
 
 /// SIGTERM so many times; the daemon must end well, and the run with it.
@@ -367,7 +335,7 @@ pub(super) fn printed(directory: &Path, text: &str) -> bool {
 }
 
 /// Waits for something that only a file or a server tells.
-pub(super) async fn wait_for(condition: impl Fn() -> bool) {
+pub(crate) async fn wait_for(condition: impl Fn() -> bool) {
     let waited = async {
         while !condition() {
             tokio::time::sleep(Duration::from_millis(5)).await;
