@@ -46,7 +46,7 @@ pub fn facts() -> Vec<Fact> {
         fact.mechanism = Some(*mechanism);
         fact
     });
-    mechanisms.chain([signals(), sockets()]).collect()
+    mechanisms.chain([signals(), sockets()]).chain(limits()).collect()
 }
 
 /// Which of the `required` this machine has not, and why.
@@ -107,7 +107,7 @@ fn means(mechanism: Mechanism) -> &'static str {
 fn remedy(mechanism: Mechanism) -> &'static str {
     match mechanism {
         Mechanism::Cgroup => {
-            "with systemd 254 or newer, set `Delegate=yes` and `DelegateSubgroup=daemon` in the unit; else a memory limit is watched by the shim, and the group of processes is killed"
+            "with systemd 254 or newer, set `Delegate=yes` and `DelegateSubgroup=daemon` in the unit; else the shim watches memory and processes, and kills what is left one by one"
         }
         Mechanism::Landlock => {
             "use Linux 6.2 or newer (6.12 is better) with `landlock` in the kernel's `lsm=`; in a container, a filter of system calls that knows `landlock_*`"
@@ -120,6 +120,38 @@ fn remedy(mechanism: Mechanism) -> &'static str {
             "run as root, or give the service CAP_SETUID and CAP_SETGID, where policies require users of their own"
         }
     }
+}
+
+/// How what an operation may take is limited. It always is; some ways are surer than others.
+fn limits() -> [Fact; 3] {
+    let controls = group::controls().unwrap_or_default();
+    let of = |name, is_grouped, group: &str, shim: &str, means| {
+        let how = if is_grouped { group } else { shim };
+        Fact::new(name, Ok(Some(how.to_owned())), means, "")
+    };
+    [
+        of(
+            "memory",
+            controls.memory,
+            "by a control group: the kernel kills at the limit; the shim interrupts at 80 % of it",
+            "by the shim, which looks twice a second: it interrupts at 80 %, and kills the largest process at the limit",
+            "`memory_mib` is for all processes of an operation together",
+        ),
+        of(
+            "processes",
+            controls.processes,
+            "by a control group: no more can be started",
+            "by the system where `terraform.users` are configured, for all that runs as a tenant's user: no more can be started; else by the shim, which looks twice a second, and at once if there are suddenly more: it interrupts above the limit, and kills all but the program itself at twice the limit",
+            "`processes` is for all processes and threads of an operation together",
+        ),
+        of(
+            "cpu",
+            controls.cpu,
+            "by the shim, as a control group counts it",
+            "by the shim, which adds up what processes have used, and those that have ended as far as somebody has waited for them",
+            "`cpu_time` is for all processes of an operation together: it is interrupted; one process that has used twice as much and a minute is killed by the system",
+        ),
+    ]
 }
 
 fn signals() -> Fact {
@@ -179,6 +211,22 @@ mod tests {
             assert_eq!(serialized, serde_json::Value::String(fact.name.clone()));
             assert!(fact.is_active || fact.why.is_some(), "{fact:?}");
         }
+    }
+
+    #[test]
+    fn what_is_limited_is_told_as_it_is_on_this_machine() {
+        let facts = facts();
+        let how = |name: &str| {
+            let fact = facts.iter().find(|fact| fact.name == name).unwrap();
+            assert!(fact.is_active && fact.mechanism.is_none());
+            fact.why.clone().unwrap()
+        };
+        let is_grouped = |name| how(name).starts_with("by a control group");
+        // What policies call a control group is one that limits both.
+        let both = is_grouped("memory") && is_grouped("processes");
+        assert_eq!(both, missing(&[Mechanism::Cgroup]).is_empty());
+        assert!(both || how("processes").contains("by the shim"));
+        assert!(how("cpu").starts_with("by the shim"));
     }
 
     #[test]

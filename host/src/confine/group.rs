@@ -187,8 +187,31 @@ impl Group {
     }
 }
 
-/// Whether a group can be made here, tried; `Err` says why not.
+/// What a group counts and limits here.
+#[derive(Clone, Copy, Debug, Default)]
+pub(super) struct Controls {
+    /// Time on a core is counted.
+    pub(super) cpu: bool,
+    /// Memory is limited.
+    pub(super) memory: bool,
+    /// Processes and threads are.
+    pub(super) processes: bool,
+}
+
+/// Whether a group can be made here that limits memory and processes, tried; `Err` says why not.
 pub(super) fn probe() -> Result<(), String> {
+    let controls = controls()?;
+    let what = match (controls.memory, controls.processes) {
+        (true, true) => return Ok(()),
+        (false, false) => "memory and processes",
+        (false, true) => "memory",
+        (true, false) => "processes",
+    };
+    Err(format!("groups can be made and killed as a whole, but {what} can't be limited in them"))
+}
+
+/// What can be had of a group, tried; `Err` says why none can be made.
+pub(super) fn controls() -> Result<Controls, String> {
     let Some(parent) = parent() else {
         return Err("there are no control groups of version 2".to_owned());
     };
@@ -204,15 +227,13 @@ pub(super) fn probe() -> Result<(), String> {
             return Err(format!("no group can be made in `{}`: {error}", parent.display()));
         }
     };
-    let is_limited = group.is_limited();
-    let removed = group.remove();
-    if !is_limited {
-        let parent = parent.display();
-        return Err(format!(
-            "groups can be made in `{parent}` and killed as a whole, but memory and processes can't be limited in them"
-        ));
-    }
-    removed.map_err(|error| format!("a group can't be removed: {error}"))
+    let controls = Controls {
+        cpu: group.cpu().is_some(),
+        memory: group.has("memory.max"),
+        processes: group.limits_processes(),
+    };
+    group.remove().map_err(|error| format!("a group can't be removed: {error}"))?;
+    Ok(controls)
 }
 
 /// Where version 2 is mounted, and what part of it.
