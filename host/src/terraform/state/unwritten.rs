@@ -1,7 +1,7 @@
 //! State that could not be written: kept before anything else, then pushed until it is where it belongs.
 
 use super::{Context, ERRORED, Locking, is_conflict};
-use crate::shim::Ladder;
+use crate::shim::{Ladder, Orphan};
 use crate::terraform::answer::StateFate;
 use crate::terraform::command::{self, Tooling};
 use crate::terraform::files::{self, blocking};
@@ -23,6 +23,7 @@ const LADDER: Ladder = Ladder {
     stall: None,
     limit: Duration::from_secs(1),
     force: Duration::from_secs(1),
+    orphan: Orphan::Continues,
 };
 
 const PUSH: Locking =
