@@ -39,7 +39,7 @@ fn promise(disturbance: Disturbance, phase: Phase) -> Result<Promise, &'static s
         | Disturbance::DaemonRestarted => Ok(GOES_ON),
         Disturbance::DiskFull => Ok(match phase {
             Phase::Apply | Phase::Clone | Phase::Destroy | Phase::Init | Phase::Plan => {
-                fails("space left")
+                fails("disk")
             }
             // What there is to be sent was written before.
             Phase::Report => GOES_ON,
