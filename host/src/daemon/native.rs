@@ -152,6 +152,7 @@ fn terraform_config(
     users: Option<Arc<Users>>,
 ) -> terraform::Config {
     let (grace, limit) = (settings.interrupt_grace, settings.interrupt_limit);
+    let orphan = settings.orphans;
     let variables = std::env::vars_os();
     let variables = variables
         .filter_map(|(name, value)| Some((name.into_string().ok()?, value.into_string().ok()?)));
@@ -162,8 +163,8 @@ fn terraform_config(
             workspace_time: settings.workspace_timeout.unwrap_or(default.workspace_time),
             ..default
         },
-        writing: Ladder { grace, limit, ..terraform::Config::WRITING },
-        reading: terraform::Config::READING,
+        writing: Ladder { grace, limit, orphan, ..terraform::Config::WRITING },
+        reading: Ladder { orphan, ..terraform::Config::READING },
         init_pause: Duration::from_secs(5),
         lock_wait: Duration::from_secs(60),
         pushing: terraform::Config::PUSHING,
