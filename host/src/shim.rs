@@ -9,6 +9,7 @@ mod launcher;
 mod operation;
 mod order;
 mod progress;
+mod pulse;
 mod records;
 mod serve;
 mod stopping;

@@ -106,6 +106,8 @@ async fn outlast(records: &Records, ladder: Ladder, program: Identity) {
     let mut stopped = stopped(records).unwrap_or(fresh);
     let ladder = ladder_after(ladder, stopped.interrupts);
     let is_first = stopped.interrupts == 0;
+    // Its shim may have died while it had a look at all that the program has started, see `pulse`.
+    supervision::thaw(program.pid);
     // SECURITY: walls::a_killed_shim_interrupts_its_program
     // SECURITY: e2e::terraform::kills::a_killed_shim_loses_no_state
     if is_first {

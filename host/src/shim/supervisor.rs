@@ -1,7 +1,8 @@
 //! The main thread of a shim while the program runs: [`Supervisor`].
 //!
-//! It looks at everything once per [`TICK`] and lives as long as the program does. Threads, all begun after the program: one waits for the program's end, one for the daemon's, one counts the bytes on disk
-//! if they are limited. `process` has one more, which feeds the program's input.
+//! It looks at everything once per [`TICK`] and lives as long as the program does. Threads, all begun after the program: one waits for
+//! the program's end, one for the daemon's, one counts the bytes on disk if they are limited, one notices when processes multiply if
+//! those are limited by nobody else. `process` has one more, which feeds the program's input.
 
 use super::progress::Progress;
 use super::records::{Records, Stopped};
@@ -37,6 +38,7 @@ const OUTPUT_SLACK: u64 = 1 << 20;
 /// What the threads tell.
 #[derive(Clone, Copy, Debug)]
 enum Event {
+    Burst,
     DaemonGone,
     DiskExceeded,
     ProgramEnded,
@@ -83,7 +85,7 @@ impl<'a> Supervisor<'a> {
         let directories = spec.confinement.write.clone();
         let file_systems = [directory.to_owned()].into_iter().chain(directories.clone());
         let streams = [super::stdout(directory), super::stderr(directory)].into_iter();
-        let usage = Usage::new(&spec.confinement, &tree);
+        let usage = Usage::new(&spec.confinement, &tree, program.id());
         Self {
             records,
             program,
@@ -120,6 +122,9 @@ impl<'a> Supervisor<'a> {
         // Before the program is waited for: as long as it is not, its number is that of its group and of nothing else.
         // SECURITY: walls::what_left_the_session_is_swept
         let swept = self.tree.sweep(Some(self.program.id()));
+        if let Some(pulse) = self.usage.pulse() {
+            pulse.end();
+        }
         let exit = match self.program.wait() {
             Ok(status) => match (supervision::signal_of(status), status.code()) {
                 (Some(signal), _) => Exit::Signal(signal),
@@ -179,6 +184,10 @@ impl<'a> Supervisor<'a> {
             };
             begin("disk", Event::DiskExceeded, Box::new(watch))?;
         }
+        if let Some(pulse) = self.usage.pulse().cloned() {
+            let thread = thread::Builder::new().name("pulse".to_owned());
+            thread.spawn(move || while pulse.beat() && sender.send(Event::Burst).is_ok() {})?;
+        }
         Ok(events)
     }
 
@@ -188,7 +197,8 @@ impl<'a> Supervisor<'a> {
             let now = self.since.elapsed();
             let act = match event {
                 Err(RecvTimeoutError::Disconnected) | Ok(Event::ProgramEnded) => return,
-                Err(RecvTimeoutError::Timeout) => None,
+                // It is looked at now, whatever brought us here.
+                Err(RecvTimeoutError::Timeout) | Ok(Event::Burst) => None,
                 Ok(Event::DaemonGone) => match self.orphan {
                     Orphan::Continues => None,
                     Orphan::IsInterrupted => self.ask(StopReason::Orphaned, now),
@@ -223,6 +233,7 @@ impl<'a> Supervisor<'a> {
             }
         };
         self.carry_out(act);
+        self.usage.settle();
         if self.stopping.is_asked() && self.streams.iter_mut().any(Stream::has_progressed) {
             self.stopping.progressed(now);
         }

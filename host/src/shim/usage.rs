@@ -2,10 +2,10 @@
 //! counts is asked of it; where there is none, the shim looks at each process.
 
 use super::StopReason;
+use super::pulse::Pulse;
 use super::tree::Tree;
 use crate::confine::Confinement;
 use crate::os::processes::{self, Identity, Seen};
-use crate::os::supervision;
 use std::time::{Duration, Instant};
 
 /// Of the limit of memory, in percent: where a program is interrupted, so that it can save what it has.
@@ -35,9 +35,10 @@ pub(super) struct Usage {
     /// None as well if the system lets nobody have more.
     processes_max: Option<u64>,
     cpu_max: Option<Duration>,
+    pulse: Option<Pulse>,
     looked: Option<Instant>,
-    /// Processes and threads of the whole machine, then.
-    machine: Option<u64>,
+    /// This time.
+    has_looked: bool,
     cpu: Duration,
     pub(super) memory_peak: Option<u64>,
 }
@@ -55,41 +56,42 @@ struct Taken {
 }
 
 impl Usage {
-    pub(super) fn new(confinement: &Confinement, tree: &Tree) -> Self {
+    pub(super) fn new(confinement: &Confinement, tree: &Tree, program: u32) -> Self {
         let limits = &confinement.limits;
         let is_limited = tree.group().is_some_and(|group| group.limits_processes());
         // A user of its own has the system's limit.
         let is_watched = !is_limited && confinement.user.is_none();
+        let processes_max = limits.processes.filter(|_| is_watched);
         Self {
             memory_max: limits.memory_bytes,
-            processes_max: limits.processes.filter(|_| is_watched),
+            processes_max,
             cpu_max: limits.cpu_seconds.map(Duration::from_secs),
+            pulse: processes_max.map(|max| Pulse::new(program, max)),
             looked: None,
-            machine: None,
+            has_looked: false,
             cpu: Duration::ZERO,
             memory_peak: None,
         }
     }
 
+    /// `program` may be stopped until [`Usage::settle`].
     pub(super) fn look(&mut self, tree: &Tree, program: u32) -> Option<Pressure> {
-        // Looking at thousands takes a while, in which they double.
-        // SECURITY: walls::a_fork_bomb_is_stopped_before_it_has_taken_the_machine
-        let is_frozen = self.is_bursting();
-        if is_frozen {
-            supervision::freeze(program);
-        }
-        let taken = self.taken(tree, program, is_frozen);
-        let pressure = self.weigh(&taken);
-        if is_frozen && pressure != Some(Pressure::TooMany) {
-            supervision::thaw(program);
-        }
-        pressure
+        let must_look = self.pulse.as_ref().is_some_and(Pulse::is_frozen);
+        let taken = self.taken(tree, program, must_look);
+        self.has_looked = taken.processes.is_some();
+        self.weigh(&taken)
     }
 
-    /// Whether the machine has more processes than at the last look by so many that they are worth another look at once.
-    fn is_bursting(&self) -> bool {
-        let (Some(max), Some(before)) = (self.processes_max, self.machine) else { return false };
-        processes::count().is_some_and(|now| now.saturating_sub(before) > max)
+    /// What was found out was acted upon.
+    pub(super) fn settle(&mut self) {
+        if let Some(pulse) = self.pulse.as_ref().filter(|_| self.has_looked) {
+            pulse.settle();
+        }
+    }
+
+    /// For the thread that notices when processes multiply; none if the system lets nobody have more than its limit.
+    pub(super) fn pulse(&self) -> Option<&Pulse> {
+        self.pulse.as_ref()
     }
 
     fn taken(&mut self, tree: &Tree, program: u32, must_look: bool) -> Taken {
@@ -126,7 +128,6 @@ impl Usage {
         };
         taken.processes = Some(threads(&|_| true));
         taken.started = Some(threads(&|seen| seen.identity.pid != program));
-        self.machine = processes::count();
         self.looked = Some(Instant::now());
         taken
     }
@@ -198,7 +199,7 @@ mod tests {
 
     fn usage(limits: Limits) -> Usage {
         let confinement = Confinement { limits, ..Confinement::default() };
-        Usage::new(&confinement, &Tree::here(None))
+        Usage::new(&confinement, &Tree::here(None), u32::MAX)
     }
 
     #[test]
@@ -241,7 +242,7 @@ mod tests {
         assert_eq!(weigh(22, 21), Some(Pressure::TooMany));
         let confinement =
             Confinement { limits, user: Some((1000, 1000)), ..Confinement::default() };
-        let usage = Usage::new(&confinement, &Tree::here(None));
+        let usage = Usage::new(&confinement, &Tree::here(None), u32::MAX);
         assert_eq!(usage.processes_max, None, "that user has the system's limit");
     }
 
@@ -256,15 +257,5 @@ mod tests {
         let mut weigh = |cpu| usage.weigh(&Taken { cpu: Some(cpu), ..Taken::default() });
         assert_eq!(weigh(Duration::from_millis(4_999)), None);
         assert_eq!(weigh(Duration::from_secs(5)), Some(Pressure::High(StopReason::Cpu)));
-    }
-
-    #[test]
-    fn a_burst_is_only_seen_against_what_was_there_before() {
-        let mut usage = usage(Limits { processes: Some(1), ..Limits::default() });
-        assert!(!usage.is_bursting(), "nothing was looked at yet");
-        usage.machine = Some(0);
-        assert_eq!(usage.is_bursting(), processes::count().is_some_and(|count| count > 1));
-        usage.machine = Some(u64::MAX);
-        assert!(!usage.is_bursting());
     }
 }
