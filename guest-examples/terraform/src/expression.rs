@@ -1,9 +1,14 @@
 //! What users enter as code: JSON, else an HCL value expression, else just text: [`parse`].
 
+mod conversion;
+mod evaluate;
+mod iteration;
+mod number;
+mod template;
+
 use crate::literal::{JsonError, Literal};
-use hcl_edit::expr::{Expression, ObjectKey};
+use evaluate::Evaluation;
 use hcl_edit::parser::parse_expr;
-use hcl_edit::template::{Element, Template};
 use thiserror::Error;
 
 /// Attack: objects with so many keys that reading them takes for ever (the parser compares each key with all before it).
@@ -13,10 +18,18 @@ const HCL_BYTES_MAX: usize = 128 << 10;
 /// Why a text is no value. The messages never repeat the text: it may be a secret.
 #[derive(Debug, Error)]
 pub(crate) enum NoValue {
+    #[error("it is so large, or so much work, that it is not computed")]
+    Bomb,
+    #[error("it has a number that can't be computed exactly")]
+    Inexact,
     #[error("it is larger than {} KiB and no JSON", HCL_BYTES_MAX >> 10)]
     Large,
-    #[error("it has references, functions or other things that would have to be computed")]
+    #[error("it has references, functions or other things that only Terraform can compute")]
     NotLiteral,
+    #[error(
+        "it can't be computed: a division by zero, an element that isn't there, or a value of a wrong type"
+    )]
+    Senseless,
     #[error("it is neither JSON nor HCL (line {line}, column {column})")]
     Syntax { line: usize, column: usize },
     #[error("it is nested too deep")]
@@ -39,72 +52,7 @@ pub(crate) fn parse(text: &str) -> Result<Literal, NoValue> {
         line: error.location().line().saturating_sub(1),
         column: error.location().column(),
     })?;
-    evaluate(&expression).ok_or(NoValue::NotLiteral)
-}
-
-/// Recursion is bounded by the parser, which refuses more than 64 levels.
-fn evaluate(expression: &Expression) -> Option<Literal> {
-    Some(match expression {
-        Expression::Array(items) => {
-            Literal::Array(items.iter().map(evaluate).collect::<Option<_>>()?)
-        }
-        Expression::Bool(value) => Literal::Boolean(**value),
-        Expression::HeredocTemplate(heredoc) => Literal::Text(plain(&heredoc.template)?),
-        Expression::Null(_) => Literal::Null,
-        Expression::Number(number) => {
-            // The parsed number may be rounded; what was entered is not.
-            Literal::Number(json_number(number.as_repr()?))
-        }
-        Expression::Object(members) => {
-            let members = members.iter();
-            let members = members.map(|(name, value)| Some((key(name)?, evaluate(value.expr())?)));
-            Literal::Object(members.collect::<Option<_>>()?)
-        }
-        Expression::Parenthesis(inner) => evaluate(inner.inner())?,
-        Expression::String(text) => Literal::Text(text.as_str().to_owned()),
-        Expression::StringTemplate(template) => {
-            let elements = template.iter().map(literal_element);
-            Literal::Text(elements.collect::<Option<_>>()?)
-        }
-        Expression::BinaryOp(_)
-        | Expression::Conditional(_)
-        | Expression::ForExpr(_)
-        | Expression::FuncCall(_)
-        | Expression::Traversal(_)
-        | Expression::UnaryOp(_)
-        | Expression::Variable(_) => return None,
-    })
-}
-
-fn key(key: &ObjectKey) -> Option<String> {
-    match key {
-        ObjectKey::Expression(expression) => match evaluate(expression)? {
-            Literal::Boolean(value) => Some(value.to_string()),
-            Literal::Number(digits) => Some(digits),
-            Literal::Text(text) => Some(text),
-            Literal::Array(_) | Literal::Null | Literal::Object(_) => None,
-        },
-        ObjectKey::Ident(name) => Some(name.as_str().to_owned()),
-    }
-}
-
-fn plain(template: &Template) -> Option<String> {
-    template.iter().map(literal_element).collect()
-}
-
-fn literal_element(element: &Element) -> Option<&str> {
-    element.as_literal().map(|text| text.as_str())
-}
-
-/// HCL allows zeros in front, and space and comments behind a minus.
-fn json_number(entered: &str) -> String {
-    let sign = if entered.starts_with('-') { "-" } else { "" };
-    let is_of_number = |c: char| c.is_ascii_digit() || matches!(c, '.' | 'e' | 'E' | '+' | '-');
-    let start = entered.rfind(|c| !is_of_number(c)).map_or(sign.len(), |at| at + 1);
-    let digits = entered.get(start..).unwrap_or_default();
-    let stripped = digits.trim_start_matches('0');
-    let zero = if stripped.starts_with(|c: char| c.is_ascii_digit()) { "" } else { "0" };
-    format!("{sign}{zero}{stripped}")
+    Evaluation::new().value(&expression)
 }
 
 #[cfg(test)]
@@ -146,17 +94,20 @@ mod tests {
             "[var.x]",
             "{a = b}",
             "f()",
-            "[for x in [1] : x]",
-            "1 + 1",
-            "!true",
-            "true ? 1 : 2",
+            "[for x in [1] : y]",
+            "[for x in [1] : x if x == z]",
+            "[for x in [1] : x][x]",
+            "1 + x",
+            "!x",
+            "true ? 1 : x",
+            "[1, 2][x]",
             "[\"${x}\",]",
-            "{a = \"%{if true}x%{endif}\"}",
+            "{a = \"%{if x}x%{endif}\"}",
             "<<E\n${x}\nE",
             "{(x) = 1}",
             "provider::a::b()",
-            "-(1)",
-            "1)+(2",
+            "upper(\"x\")",
+            "1 + length([1])",
         ] {
             assert!(matches!(parse(text), Err(NoValue::NotLiteral)), "{text}: {}", json(text));
         }

@@ -11,6 +11,8 @@ use thiserror::Error;
 
 /// Attack: nesting that overflows the stack of whoever reads it. HCL's parser has the same bound.
 const LEVELS_MAX: usize = 64;
+/// Terraform computes with 512 bits: of longer numbers it keeps the first digits.
+pub(crate) const DIGITS_MAX: usize = 154;
 
 /// A value. Without `Debug` outside of tests: it may be a secret.
 #[cfg_attr(test, derive(Debug, PartialEq))]
@@ -41,6 +43,18 @@ impl Literal {
         // Checks all of it, so that a mistake's place is one in the whole text.
         let whole: &RawValue = serde_json::from_str(text).map_err(JsonError::Syntax)?;
         read(whole.get(), LEVELS_MAX)
+    }
+
+    /// How much of it there is: values within values, and bytes of texts.
+    pub(crate) fn size(&self) -> usize {
+        1 + match self {
+            Self::Array(items) => items.iter().map(Self::size).sum(),
+            Self::Boolean(_) | Self::Null => 0,
+            Self::Number(text) | Self::Text(text) => text.len(),
+            Self::Object(members) => {
+                members.iter().map(|(key, value)| key.len() + value.size()).sum::<usize>()
+            }
+        }
     }
 
     /// JSON without white space.

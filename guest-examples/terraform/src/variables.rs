@@ -5,10 +5,7 @@
 use crate::configuration::{Configuration, Declaration};
 use crate::expression;
 use crate::inputs::{Entered, Kind, Part, Value, unquoted};
-use crate::literal::{Literal, quoted};
-
-/// Terraform computes with 512 bits: of longer numbers it keeps the first digits.
-const DIGITS_MAX: usize = 154;
+use crate::literal::{DIGITS_MAX, Literal, quoted};
 
 /// The values, in JSON, and what the operator should know about them.
 ///

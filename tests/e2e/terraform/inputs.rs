@@ -156,13 +156,20 @@ async fn code_is_the_value_that_it_describes_or_a_string_with_a_warning() {
         ("text", "\"just text\""),
         // JSON comes first, and is not computed.
         ("like_a_template", "\"${path.root}\""),
+        ("sum", "(1 + 1) * 1.25"),
+        ("choice", "{ a = 2 > 1 ? [for x in [1, 2] : \"${x}!\"] : null }"),
     ];
     let numbers = format!("[{LONG}, -{LONG}, 0.1234567890123456789012345678901, 1.50]");
+    // A loop within a loop, nine times, each over ten elements.
+    let bomb = (0..9).fold("a".to_owned(), |inner, _| {
+        format!("[for a in [0, 1, 2, 3, 4, 5, 6, 7, 8, 9] : {inner}]")
+    });
     let strings = [
         ("reference", "{ a = var.json }"),
         ("function", "upper(\"x\")"),
         ("template", "{ a = \"${path.root}\" }"),
-        ("sum", "1 + 1"),
+        ("quotient", "1 / 3"),
+        ("bomb", &bomb),
         ("nonsense", "} not { code"),
         ("word", "word"),
     ];
@@ -185,6 +192,8 @@ async fn code_is_the_value_that_it_describes_or_a_string_with_a_warning() {
     assert_eq!(value("json"), json!({"a": "${x} %{y}", "b": [1, null, true]}));
     assert_eq!(value("hcl"), json!({"a": "${x}", "b c": [1, null, true]}));
     assert_eq!(value("plain"), json!(["a", 1]));
+    assert_eq!(value("sum"), json!(2.5));
+    assert_eq!(value("choice"), json!({"a": ["1!", "2!"]}));
     assert_eq!(text(&run, "heredoc_again"), "one\ntwo\n");
     assert_eq!(text(&run, "text_again"), "just text");
     assert_eq!(text(&run, "like_a_template_again"), "${path.root}");

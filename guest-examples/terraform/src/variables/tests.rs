@@ -6,6 +6,7 @@ use std::fs;
 use std::path::Path;
 use std::process::{Command, Output};
 
+mod computed;
 mod host;
 
 const TERRAFORM: &str = "/usr/local/bin/terraform";
@@ -190,8 +191,12 @@ fn terraform(directory: &Path, arguments: &[&str]) -> Output {
     command.current_dir(directory).args(arguments).output().unwrap()
 }
 
-/// What the real Terraform makes of the values: the outputs of a configuration that passes them through.
-fn through_terraform(values: &[Value<'_, &str>], types: &str) -> Option<BTreeMap<String, Literal>> {
+/// What the real Terraform makes of the values: the outputs of a configuration that passes them through, with `more` in it.
+fn through_terraform(
+    values: &[Value<'_, &str>],
+    types: &str,
+    more: &str,
+) -> Option<BTreeMap<String, Literal>> {
     if !Path::new(TERRAFORM).exists() {
         return None;
     }
@@ -212,7 +217,7 @@ fn through_terraform(values: &[Value<'_, &str>], types: &str) -> Option<BTreeMap
         &run_variables::declarations(&configuration, "1.11.4").unwrap(),
     );
     let run_outputs = "output \"run\" {\n  value = [var.meshstack_building_block_id, var.meshstack_building_block_run_id, var.meshstack_building_block_run_b64]\n}\n";
-    write("main.tf", &format!("{main}{run_outputs}"));
+    write("main.tf", &format!("{main}{run_outputs}{more}"));
 
     let applied =
         terraform(directory.path(), &["apply", "-input=false", "-no-color", "-auto-approve"]);
@@ -254,7 +259,7 @@ fn texts_arrive_in_terraform_byte_for_byte() {
                     )
                 })
                 .collect();
-            let Some(outputs) = through_terraform(&values, types) else { return };
+            let Some(outputs) = through_terraform(&values, types, "") else { return };
             for (text, name) in TEXTS.iter().zip(&names) {
                 assert_eq!(
                     outputs[name],
@@ -300,7 +305,7 @@ fn structures_and_numbers_arrive_in_terraform_as_entered() {
     let named = cases.iter().zip(&names);
     let values: Vec<_> =
         named.clone().map(|((kind, entered, _), name)| value(name, *kind, *entered)).collect();
-    let Some(outputs) = through_terraform(&values, "") else { return };
+    let Some(outputs) = through_terraform(&values, "", "") else { return };
     for ((_, _, expected), name) in named {
         assert_eq!(outputs[name].to_json(), *expected, "{name}");
     }
