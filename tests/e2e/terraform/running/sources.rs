@@ -7,6 +7,9 @@ use blockhouse_emulator::{RunSpec, RunState, RunView, Terraform};
 use blockhouse_tests::GitFile::Text;
 use blockhouse_tests::terraform::{LoopbackGate, Module, Scene, Stage};
 use blockhouse_tests::{Authority, GitHttp, GitRepository, GitSsh, base64, patience};
+use blockhouse_tests::GitFile::{Link, Submodule, Text};
+use blockhouse_tests::terraform::{Module, Scene, Stage};
+use blockhouse_tests::{Authority, GitHttp, GitRepository, GitSsh, base64};
 use serde_json::json;
 use std::path::Path;
 
@@ -89,35 +92,66 @@ async fn only_the_folder_that_is_asked_for_is_there() {
 #[tokio::test]
 async fn what_is_missing_or_means_harm_is_refused_by_its_name() {
     let mut scene = scene(&telling("main")).await;
-    let url = scene.git.url("repository.git");
-    let repository = scene.repository.path().display().to_string();
-    let references =
-        ["nowhere", "--upload-pack=touch /tmp/pwned", "a..b", "main:x", "refs/heads/main^{tree}"];
-    let urls = [
-        "--upload-pack=touch /tmp/pwned",
-        "ext::sh -c touch% /tmp/pwned",
-        &format!("file://{repository}"),
-        &repository,
-        "https://not-granted.invalid:1/x",
-        "-x@host:path",
-        "",
+    let outside = [("main.tf", Text(b"")), ("etc", Link("../../../etc"))];
+    scene.repository.commit("leads-out", &outside).unwrap();
+    let with_submodule = [("main.tf", Text(b"")), ("module", Submodule)];
+    scene.repository.commit("submodule", &with_submodule).unwrap();
+    let (origin, repository) = (scene.git.url(""), scene.repository.path().display().to_string());
+    let url = |url: &str| ("repositoryUrl", json!(url));
+    let (reference, path) =
+        (|name| ("refName", json!(name)), |path| ("repositoryPath", json!(path)));
+    let cases = [
+        (vec![reference("nowhere")], "the repository has no branch, tag or commit `nowhere`"),
+        (
+            vec![reference("0123456789abcdef0123456789abcdef01234567")],
+            "the repository has no commit",
+        ),
+        (vec![reference("--upload-pack=touch /tmp/pwned")], "it begins with `-`"),
+        (vec![reference("-x")], "it begins with `-`"),
+        (vec![reference("a..b")], "it is not the name of a branch"),
+        (vec![reference("main:x")], "it has a character that no branch, tag or commit has"),
+        (vec![reference("main^{tree}")], "it has a character that no branch, tag or commit has"),
+        (vec![path("nowhere")], "there is no folder `nowhere` in this revision"),
+        (vec![path("main.tf")], "`main.tf` is a file, not a folder"),
+        (vec![path("../x")], "the path `../x` is no folder of a repository"),
+        (vec![path("x/../../x")], "the path `x/../../x` is no folder of a repository"),
+        (vec![reference("leads-out")], "`etc` is a link that leads out of the repository"),
+        (vec![reference("leads-out"), path("etc")], "leads out of the repository"),
+        (vec![reference("submodule"), path("module")], "`module` is a submodule"),
+        (vec![url(&format!("{origin}nowhere.git"))], "The sources were not found"),
+        (vec![url("--upload-pack=touch /tmp/pwned")], "it begins with `-`"),
+        (vec![url("-x@host:path")], "it begins with `-`"),
+        (vec![url("-oProxyCommand=touch${IFS}/tmp/pwned@host:path")], "it begins with `-`"),
+        (vec![url("ssh://-oProxyCommand=x/path")], "host"),
+        (vec![url("ext::sh -c touch% /tmp/pwned")], "it contains white space"),
+        (vec![url("ext::sh")], "remote helpers such as `ext::` are never used"),
+        (vec![url("ext://sh")], "`ext://` is not a transport that is used"),
+        (vec![url(&format!("file://{repository}"))], "policy does not allow `file://`"),
+        (vec![url(&format!("file:{repository}"))], "does not grant the repository `ssh://file/"),
+        (vec![url(&repository)], "it is none of `https://"),
+        (vec![url(&format!("{origin}../{repository}"))], "`..`"),
+        (vec![url("https://user:hunter2@localhost/x")], "it contains a password"),
+        (vec![url("https://not-granted.invalid:1/x")], "policy `terraform`"),
+        (vec![url("")], "`repositoryUrl`"),
     ];
-    let of_reference =
-        references.map(|name| RunSpec::terraform(Terraform::of(&*url).reference(name)));
-    let of_url = urls.map(|url| RunSpec::terraform(Terraform::of(url).version("1.5.5")));
-    let version = scene.spec();
-    let specs = of_reference.into_iter().chain(of_url).chain([version]);
-    let mut runs = all(&mut scene, specs).await;
-    assert_ended(&runs.pop().unwrap(), RunState::Succeeded);
-    for (what, run) in references.iter().chain(&urls).zip(&runs) {
-        assert_ended(run, RunState::Failed);
+    let specs = cases.each_ref().map(|(fields, _)| {
+        let fields = fields.iter().cloned();
+        let terraform = fields.fold(scene.terraform(), |all, (name, value)| all.field(name, value));
+        RunSpec::terraform(terraform)
+    });
+    let runs = all(&mut scene, specs).await;
+    let wrong = cases.iter().zip(&runs).filter_map(|((fields, words), run)| {
+        assert_failed_in(run, "sources", "");
         let told = run.told("sources");
-        assert!(!told.is_empty() && told.len() < 2000, "{what}: {run:#?}");
-        let is_named =
-            told.contains("repositoryUrl") || told.contains("source") || told.contains("version");
-        assert!(is_named, "{what}: {told}");
-    }
+        let is_told = told.contains(words) && told.len() < 2000;
+        assert!(!crate::all_text(run).contains("hunter2"), "{run:#?}");
+        (!is_told).then(|| format!("{fields:?}: no `{words}` in: {told}"))
+    });
+    let wrong: Vec<_> = wrong.collect();
+    assert!(wrong.is_empty(), "{}", wrong.join("\n"));
     assert!(!Path::new("/tmp/pwned").exists());
+    let run = scene.execute(scene.spec()).await.unwrap();
+    assert_eq!(which(&run), "main");
 }
 
 #[tokio::test]
