@@ -6,6 +6,10 @@ use blockhouse::confine;
 use blockhouse_emulator::{InputType, RunSpec, RunState, RunView};
 use blockhouse_tests::terraform::{HOSTILE_FILE_NAMES, Module, Scene, Stage, bombs};
 use blockhouse_tests::{GitFile, Processes, ProviderMirror, ProviderProgram, Role, patience};
+use blockhouse_tests::terraform::{
+    Bomb, HOSTILE_FILE_NAMES, LoopbackGate, Module, Scene, Stage, bombs,
+};
+use blockhouse_tests::{GitFile, ProviderMirror, ProviderProgram, patience};
 use serde_json::json;
 use std::fmt::Write as _;
 use std::fs;
@@ -213,26 +217,53 @@ async fn a_provider_that_writes_outside_of_its_run_is_stopped() {
     assert!(!outside.exists());
 }
 
+/// Resident memory of a process, in KiB.
+#[cfg(target_os = "linux")]
+fn memory(process: u32) -> u64 {
+    let text = fs::read_to_string(format!("/proc/{process}/status")).unwrap();
+    let line = text.lines().find_map(|line| line.strip_prefix("VmRSS:")).unwrap();
+    line.trim().trim_end_matches(" kB").parse().unwrap()
+}
+
+#[cfg(target_os = "linux")]
 #[tokio::test]
-async fn a_configuration_that_is_a_bomb_fails_its_own_run_only() {
-    let mut scene = start(&Module::new()).await;
+async fn a_configuration_that_is_a_bomb_fails_its_own_run_only_and_for_a_reason() {
+    let limits =
+        "[terraform.limits]\nreason = \"So that the machine has enough.\"\nmemory_mib = 512\n";
+    let stage = Stage { policy: limits.to_owned(), ..Stage::default() };
+    let mut scene = set(&Module::new().output("fine", "true"), stage).await;
+    scene.begin().unwrap();
+    let run = scene.execute(scene.spec()).await.unwrap();
+    assert_ended(&run, RunState::Succeeded);
+    // Somebody else's run is at work all the time.
+    let gate = LoopbackGate::new().await.unwrap();
+    scene.commit(&Module::new().resource_at("held", &gate, &[])).unwrap();
+    let other = scene.emulator.enqueue(scene.spec());
+    gate.reached(1, patience()).await.unwrap();
+    let daemon = scene.daemon().unwrap().id();
+    let before = memory(daemon);
     let mut runs = Vec::new();
-    for (number, bomb) in bombs(1_000).into_iter().enumerate() {
+    for (number, bomb) in bombs().into_iter().enumerate() {
         let branch = format!("bomb-{number}");
-        let files = [("main.tf", GitFile::Text(bomb.text.as_bytes()))];
+        let files = [(bomb.file, GitFile::Text(bomb.text.as_bytes()))];
         scene.repository.commit(&branch, &files).unwrap();
         let terraform = scene.terraform().reference(branch);
-        runs.push((bomb.name, scene.emulator.enqueue(RunSpec::terraform(terraform))));
+        runs.push((bomb, scene.emulator.enqueue(RunSpec::terraform(terraform))));
     }
-    for (name, id) in runs {
-        let run = scene.emulator.wait_for_end(&id, patience()).await.unwrap();
-        assert_eq!(run.terminal_updates, 1, "{name}: {run:#?}");
-        assert!(matches!(run.state, RunState::Failed | RunState::Succeeded), "{name}");
+    let mut wrong = Vec::new();
+    for (Bomb { name, says, .. }, id) in runs {
+        let run = scene.end_of(&id).await.unwrap();
+        assert_ended(&run, RunState::Failed);
+        let told = run.steps.iter().find_map(|step| step.user_message.clone()).unwrap_or_default();
+        if !told.contains(says) || told.len() > 1000 {
+            wrong.push(format!("{name}: no `{says}` in: {told:.1000}"));
+        }
     }
-    scene.commit(&Module::new().output("fine", "true")).unwrap();
-    let spec = scene.spec();
-    let run = scene.execute(spec).await.unwrap();
-    assert_ended(&run, RunState::Succeeded);
+    assert!(wrong.is_empty(), "{}", wrong.join("\n"));
+    let after = memory(daemon);
+    assert!(after < before + (64 << 10), "the daemon grew from {before} to {after} KiB");
+    gate.open();
+    assert_ended(&scene.end_of(&other).await.unwrap(), RunState::Succeeded);
 }
 
 #[tokio::test]

@@ -48,7 +48,11 @@ pub(crate) struct Declaration {
 pub(crate) enum ConfigurationError {
     #[error("`{file}` could not be read: {reason}")]
     File { file: String, reason: &'static str },
-    #[error("the configuration is larger than {} MiB or has more than {FILES_MAX} files", BYTES_MAX >> 20)]
+    #[error(
+        "it has a file of more than {} MiB, more than {} MiB in all, or more than {FILES_MAX} files",
+        FILE_BYTES_MAX >> 20,
+        BYTES_MAX >> 20
+    )]
     Large,
     #[error("`{file}`, line {line}, column {column}: {message}")]
     Syntax { file: String, line: usize, column: usize, message: String },
