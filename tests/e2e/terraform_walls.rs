@@ -1,22 +1,19 @@
 //! What repositories, scripts and providers of an attacker reach: their own run, and nothing around it.
 
+mod backends;
+
 use crate::terraform::wait_for;
 use crate::{all_text, assert_ended};
 use blockhouse::confine;
 use blockhouse_emulator::{InputType, RunSpec, RunState, RunView};
-use blockhouse_tests::terraform::{HOSTILE_FILE_NAMES, Module, Scene, Stage, bombs};
-use blockhouse_tests::{GitFile, Processes, ProviderMirror, ProviderProgram, Role, patience};
 use blockhouse_tests::terraform::{
     Bomb, HOSTILE_FILE_NAMES, LoopbackGate, Module, Scene, Stage, bombs,
 };
-use blockhouse_tests::{GitFile, ProviderMirror, ProviderProgram, patience};
+use blockhouse_tests::{GitFile, Processes, ProviderMirror, ProviderProgram, Role, patience};
 use serde_json::json;
 use std::fmt::Write as _;
 use std::fs;
-use std::io::{BufRead as _, BufReader, Write as _};
-use std::net::TcpListener;
 use std::path::Path;
-use std::sync::{Arc, Mutex};
 use uuid::Uuid;
 
 const PROGRAM: &str = env!("CARGO_BIN_EXE_blockhouse-under-test");
@@ -327,76 +324,4 @@ async fn what_a_repository_plants_is_not_taken_for_ours() {
         run.output("name_again").map(|output| output.value.clone()),
         Some(json!("of a pretender"))
     );
-}
-
-/// Whoever asks is sent away; what was asked is kept.
-fn listener() -> (String, Arc<Mutex<String>>) {
-    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
-    let address = format!("http://{}/state", listener.local_addr().unwrap());
-    let heard = Arc::new(Mutex::new(String::new()));
-    let kept = Arc::clone(&heard);
-    std::thread::spawn(move || {
-        for stream in listener.incoming() {
-            let mut stream = stream.unwrap();
-            let mut reader = BufReader::new(stream.try_clone().unwrap());
-            let mut head = String::new();
-            while let Ok(3..) = reader.read_line(&mut head) {}
-            kept.lock().unwrap().push_str(&head);
-            let answer = "HTTP/1.1 403 Forbidden\r\ncontent-length: 0\r\nconnection: close\r\n\r\n";
-            let _ = stream.write_all(answer.as_bytes());
-        }
-    });
-    (address, heard)
-}
-
-/// All that was sent, with what is in base64 in plain text as well.
-fn plain(heard: &Mutex<String>) -> String {
-    let heard = heard.lock().unwrap().clone();
-    let basic = heard.lines().filter_map(|line| line.split_once("Basic ")).map(|(_, text)| text);
-    let decoded =
-        basic.filter_map(|text| data_encoding::BASE64.decode(text.trim().as_bytes()).ok());
-    let decoded: Vec<_> =
-        decoded.map(|bytes| String::from_utf8_lossy(&bytes).into_owned()).collect();
-    format!("{heard}\n{}", decoded.join("\n"))
-}
-
-#[tokio::test]
-async fn the_run_token_is_sent_to_no_backend_but_meshstacks() {
-    const TOKEN: &str = "run-token-for-one-only-4711";
-    let (address, heard) = listener();
-    let backend = |body: &str| format!("terraform {{\n  backend \"http\" {{\n{body}\n  }}\n}}\n");
-    let elsewhere = format!("    address = \"{address}\"");
-    let lock = format!("    lock_address = \"{address}\"\n    unlock_address = \"{address}\"");
-    let base = || Module::new().resource("one");
-    let modules = [
-        ("elsewhere", base().hcl(&backend(&elsewhere))),
-        ("only locks elsewhere", base().hcl(&backend(&lock))),
-        ("nothing said", base().hcl(&backend(""))),
-        ("an override", base().file("x_override.tf", backend(&elsewhere))),
-        ("an override of locks", base().file("override.tf", backend(&lock))),
-        ("JSON", base().file("b.tf.json", json!({"terraform": {"backend": {"http": {"address": address}}}}).to_string())),
-        ("a JSON override", base().file("override.tf.json", json!({"terraform": [{"backend": [{"http": {"lock_address": address}}]}]}).to_string())),
-        ("another syntax", base().file("backend.tofu", backend(&elsewhere))),
-        ("a cloud", base().hcl(&format!("terraform {{\n cloud {{\n hostname = \"{}\"\n organization = \"x\"\n workspaces {{\n name = \"x\"\n }}\n }}\n}}", address.trim_start_matches("http://").trim_end_matches("/state")))),
-        ("our own file's name", base().file("meshstack_backend_override.tf", backend(&elsewhere))),
-    ];
-    let scene = start(&Module::new()).await;
-    let mut runs = Vec::new();
-    for (number, (what, module)) in modules.into_iter().enumerate() {
-        let branch = format!("backend-{number}");
-        let files: Vec<_> =
-            module.files().map(|(path, text)| (path, GitFile::Text(text))).collect();
-        scene.repository.commit(&branch, &files).unwrap();
-        let spec = RunSpec::terraform(scene.terraform().reference(branch))
-            .run_token(format!("{TOKEN}-{number}"));
-        runs.push((what, scene.emulator.enqueue(spec)));
-    }
-    for (what, id) in runs {
-        let run = scene.emulator.wait_for_end(&id, patience()).await.unwrap();
-        assert_eq!(run.terminal_updates, 1, "{what}: {run:#?}");
-        assert!(!all_text(&run).contains(TOKEN), "{what}: {run:#?}");
-    }
-    let sent = plain(&heard);
-    assert!(!sent.contains(TOKEN), "{sent}");
-    assert!(!heard.lock().unwrap().is_empty(), "nobody was asked, so that nothing was tested");
 }

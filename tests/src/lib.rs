@@ -2,6 +2,7 @@
 //! Terraform's surroundings ([`terraform`], [`ProviderMirror`], [`GitHttp`], [`GitSsh`]), and what goes wrong ([`kill_matrix`]).
 
 mod authority;
+mod foreign_backend;
 mod git_http;
 mod git_repository;
 #[cfg(unix)]
@@ -21,6 +22,7 @@ pub mod terraform;
 mod wall_clock;
 
 pub use authority::Authority;
+pub use foreign_backend::{ForeignBackend, ForeignRequest, Memory};
 pub use git_http::{GitHttp, GitHttpMode, GitHttpRequest};
 pub use git_repository::{GitFile, GitRepository, find_on_path, git, on_path};
 #[cfg(unix)]
