@@ -79,6 +79,9 @@ const OURS: [&str; 25] = [
 /// The longest name of a variable.
 const NAME_MAX: usize = 255;
 
+/// Bytes of a name and a value. Linux starts no program with a longer variable (128 KiB with `=` and the end), and does not say which.
+const VARIABLE_MAX: usize = 127 << 10;
+
 /// The variables of a run's processes.
 #[derive(Default)]
 pub(super) struct Environment {
@@ -101,6 +104,12 @@ impl Environment {
         }
         if value.expose_secret().contains('\0') {
             return Err(format!("the value of the variable `{name}` has a zero byte"));
+        }
+        if name.len() + value.expose_secret().len() > VARIABLE_MAX {
+            return Err(format!(
+                "the variable `{name}` is longer than a program can be given, which is {} KiB",
+                VARIABLE_MAX >> 10
+            ));
         }
         self.given.insert(name.to_owned(), value);
         Ok(())
