@@ -1,9 +1,11 @@
-//! What users enter arrives in Terraform as it was entered: values of variables. Files and the environment are in modules of their own.
+//! What users enter arrives in Terraform as it was entered: values of variables. Files, the environment, and every
+//! type with everything at once are in modules of their own.
 
 mod environment;
+mod every_type;
 mod files;
 
-use super::scene;
+use super::{PROGRAM, scene};
 use crate::assert_ended;
 use blockhouse_emulator::{Behavior, InputType, OutputType, RunState, RunView};
 use blockhouse_tests::terraform::{HOSTILE_TEXTS, Module, Scene, Stage};
@@ -214,7 +216,7 @@ async fn code_is_the_value_that_it_describes_or_a_string_with_a_warning() {
 async fn secret_code_is_a_secret_value_or_a_string_where_it_may_not_be_seen() {
     let module = Module::new().echo_sensitive("hcl", None).echo_sensitive("json", None);
     for (reveal, kind) in [(true, OutputType::Code), (false, OutputType::String)] {
-        let mut scene = Scene::set(Path::new(super::PROGRAM), &module, Stage::default()).await;
+        let mut scene = Scene::set(Path::new(PROGRAM), &module, Stage::default()).await;
         let scene = scene.as_mut().unwrap();
         let policy = scene.directory().join("terraform.toml");
         let text = std::fs::read_to_string(&policy).unwrap();

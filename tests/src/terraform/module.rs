@@ -15,8 +15,23 @@ pub struct Module {
 /// A text as an HCL string that means exactly it.
 #[must_use]
 pub fn quoted(text: &str) -> String {
-    let escaped = serde_json::Value::from(text).to_string();
-    escaped.replace("${", "$${").replace("%{", "%%{")
+    let mut quoted = String::from("\"");
+    for character in text.chars() {
+        match character {
+            '"' | '\\' => quoted.extend(['\\', character]),
+            '\n' => quoted.push_str("\\n"),
+            '\r' => quoted.push_str("\\r"),
+            '\t' => quoted.push_str("\\t"),
+            // Not JSON's `\b` and `\f`, which HCL does not have.
+            control if control.is_control() => {
+                // Writing to a text can't fail.
+                let _ = write!(quoted, "\\u{:04x}", u32::from(control));
+            }
+            other => quoted.push(other),
+        }
+    }
+    quoted.push('"');
+    quoted.replace("${", "$${").replace("%{", "%%{")
 }
 
 impl Module {
