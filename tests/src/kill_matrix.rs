@@ -24,14 +24,16 @@ pub enum Disturbance {
     ClockJump,
     /// The daemon is killed; another one is started.
     DaemonKilled,
-    /// The daemon is told to stop as by its service manager; another one is started.
-    DaemonRestarted,
+    /// The daemon is told to stop as by its service manager, and finishes its run first; then another one is started.
+    DaemonStopped,
     /// The disk with the state directory is full for a while.
     DiskFull,
     /// The shim is killed.
     ShimKilled,
-    /// The state backend refuses writes for a while.
+    /// The state backend answers writes with errors that Terraform repeats them for, for a while.
     StateFails,
+    /// The state backend refuses writes for good, until after what Terraform has left was pushed once more.
+    StateRefused,
     /// Terraform is killed.
     TerraformKilled,
 }
@@ -103,13 +105,14 @@ pub struct Promise {
 }
 
 impl Disturbance {
-    /// All, in the order of the issue.
-    pub const ALL: [Self; 8] = [
+    /// All of them.
+    pub const ALL: [Self; 9] = [
         Self::DaemonKilled,
-        Self::DaemonRestarted,
+        Self::DaemonStopped,
         Self::ShimKilled,
         Self::TerraformKilled,
         Self::StateFails,
+        Self::StateRefused,
         Self::ApiUnreachable,
         Self::DiskFull,
         Self::ClockJump,
@@ -128,10 +131,11 @@ impl fmt::Display for Disturbance {
             Self::ApiUnreachable => "API unreachable",
             Self::ClockJump => "clock jumps",
             Self::DaemonKilled => "daemon killed",
-            Self::DaemonRestarted => "daemon restarted",
+            Self::DaemonStopped => "daemon told to stop",
             Self::DiskFull => "disk full",
             Self::ShimKilled => "shim killed",
             Self::StateFails => "state can't be written",
+            Self::StateRefused => "state refused",
             Self::TerraformKilled => "Terraform killed",
         })
     }

@@ -29,8 +29,8 @@ async fn a_killed_daemon_loses_nothing() {
 }
 
 #[tokio::test]
-async fn a_restarted_daemon_loses_nothing() {
-    play_all(Disturbance::DaemonRestarted).await;
+async fn a_daemon_that_is_told_to_stop_finishes_its_run_before_another_one_is_started() {
+    play_all(Disturbance::DaemonStopped).await;
 }
 
 #[tokio::test]
@@ -46,6 +46,11 @@ async fn a_killed_terraform_is_told_with_its_state_and_leaves_no_lock() {
 #[tokio::test]
 async fn a_state_that_can_not_be_written_for_a_while_is_written_later() {
     play_all(Disturbance::StateFails).await;
+}
+
+#[tokio::test]
+async fn a_state_that_is_refused_is_kept_and_pushed_when_its_backend_recovers() {
+    play_all(Disturbance::StateRefused).await;
 }
 
 #[tokio::test]

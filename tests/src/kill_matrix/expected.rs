@@ -23,9 +23,10 @@ impl Cell {
             | Disturbance::ShimKilled
             | Disturbance::TerraformKilled => Order::RecoverThenRelease,
             Disturbance::ApiUnreachable
-            | Disturbance::DaemonRestarted
+            | Disturbance::DaemonStopped
             | Disturbance::DiskFull
-            | Disturbance::StateFails => Order::ReleaseThenRecover,
+            | Disturbance::StateFails
+            | Disturbance::StateRefused => Order::ReleaseThenRecover,
         };
         Self { disturbance, phase, order, promise: promise(disturbance, phase) }
     }
@@ -36,7 +37,7 @@ fn promise(disturbance: Disturbance, phase: Phase) -> Result<Promise, &'static s
         Disturbance::ApiUnreachable
         | Disturbance::ClockJump
         | Disturbance::DaemonKilled
-        | Disturbance::DaemonRestarted => Ok(GOES_ON),
+        | Disturbance::DaemonStopped => Ok(GOES_ON),
         Disturbance::DiskFull => Ok(match phase {
             Phase::Apply | Phase::Clone | Phase::Destroy | Phase::Init | Phase::Plan => {
                 fails("disk")
@@ -53,6 +54,14 @@ fn promise(disturbance: Disturbance, phase: Phase) -> Result<Promise, &'static s
         Disturbance::StateFails => match phase {
             // Before the first write it is the same, only that the run meets it later.
             Phase::Apply | Phase::Clone | Phase::Destroy | Phase::Init => Ok(GOES_ON),
+            Phase::Plan => Err("nothing is written"),
+            Phase::Report => Err("nothing is written any more"),
+        },
+        Disturbance::StateRefused => match phase {
+            // Terraform leaves its state behind and fails; the state is pushed all the same.
+            Phase::Apply | Phase::Clone | Phase::Destroy | Phase::Init => {
+                Ok(fails("the state has been written at last"))
+            }
             Phase::Plan => Err("nothing is written"),
             Phase::Report => Err("nothing is written any more"),
         },

@@ -1,5 +1,7 @@
 //! The stage of the kill matrix: a scene, the means to hold its runs, and an eye on what they leave.
 
+mod traces;
+
 use super::super::PROGRAM;
 use crate::all_text;
 use anyhow::{Context as _, Result, ensure};
@@ -38,6 +40,8 @@ pub(super) struct Troupe {
     disk: Option<SmallDisk>,
     clock: Option<WallClock>,
     run: Option<Held>,
+    /// Secrets that were found while the run was held.
+    held_leaks: Vec<String>,
     _scripts: TempDir,
 }
 
@@ -83,7 +87,16 @@ impl Troupe {
         scene.begin()?;
         let leaks = Leaks::of([("the sensitive input", SECRET)])?;
         let told = Leaks::of([("the run's token", TOKEN)])?;
-        Ok(Self { scene, leaks, told, disk, clock, run: None, _scripts: scripts })
+        Ok(Self {
+            scene,
+            leaks,
+            told,
+            disk,
+            clock,
+            run: None,
+            held_leaks: Vec::new(),
+            _scripts: scripts,
+        })
     }
 
     /// Comes back once an update of the run waits for its answer: until then, nothing else is told or written down about it.
@@ -164,22 +177,6 @@ impl Troupe {
                 writes.map(|(_, times)| times).sum()
             }
         }
-    }
-
-    /// What is still there of runs and should not be.
-    fn left(&self) -> Result<(Vec<String>, Vec<String>)> {
-        let daemon = self.scene.daemon.as_ref().map_or(0, blockhouse_tests::Process::id);
-        let processes = Processes::now()?;
-        let survivors = processes.of(daemon, &self.scene.state());
-        let survivors = survivors.iter().map(|seen| format!("{:?}", seen.command)).collect();
-        let mut leaks = self.leaks.in_directory(self.scene.directory(), &[])?;
-        if let Some(disk) = &self.disk {
-            leaks.extend(self.leaks.in_directory(&disk.seen_from_here(), &[])?);
-        }
-        leaks.extend(self.leaks.in_arguments()?);
-        leaks.extend(self.told.in_bytes("the log", self.scene.log().as_bytes()));
-        let leaks = leaks.iter().map(|leak| format!("{} in {}", leak.secret, leak.place));
-        Ok((survivors, leaks.collect()))
     }
 }
 
@@ -336,7 +333,7 @@ impl Stage for Troupe {
             Disturbance::ApiUnreachable => self.scene.emulator.set_reach(Reach::Closed),
             Disturbance::ClockJump => self.clock.as_ref().context("no clock")?.set(JUMP)?,
             Disturbance::DaemonKilled => self.scene.daemon()?.kill()?,
-            Disturbance::DaemonRestarted => {
+            Disturbance::DaemonStopped => {
                 self.scene.daemon()?.terminate()?;
                 let logged = self.run()?.logged;
                 let is_told = || {
@@ -354,12 +351,14 @@ impl Stage for Troupe {
                 }
             }
             Disturbance::ShimKilled => self.kill(Role::Shim)?,
-            Disturbance::StateFails => {
-                let fault = Fault::status(503);
+            Disturbance::StateFails | Disturbance::StateRefused => {
+                let is_final = disturbance == Disturbance::StateRefused;
+                let fault = Fault::status(if is_final { 403 } else { 503 });
                 self.scene.emulator.fail_for_run(&[Route::StateWrite], &id, &fault);
             }
             Disturbance::TerraformKilled => self.kill(Role::Tool)?,
         }
+        self.held_leaks = self.leaks_of_held()?;
         Ok(())
     }
 
@@ -379,14 +378,19 @@ impl Stage for Troupe {
             Disturbance::ApiUnreachable => {
                 self.until("connections are turned away", || self.met(disturbance) >= met + 6).await
             }
-            Disturbance::DaemonRestarted => {
+            Disturbance::DaemonStopped => {
                 let ended = self.scene.daemon()?.ended(patience()).await?;
                 ensure!(ended.success(), "the daemon ended as {ended}:\n{}", self.scene.log());
+                let view = self.scene.emulator.run(&self.run()?.id).context("no such run")?;
+                ensure!(
+                    view.terminal_updates == 1,
+                    "the run was left to the next daemon: {view:?}"
+                );
                 Ok(())
             }
             // The run ends although there is no room.
             Disturbance::DiskFull => self.ended().await.map(drop),
-            Disturbance::StateFails => {
+            Disturbance::StateFails | Disturbance::StateRefused => {
                 self.until("a write is tried again", || self.met(disturbance) >= met + 2).await
             }
             // There is no retry to be waited for.
@@ -401,9 +405,11 @@ impl Stage for Troupe {
         match disturbance {
             Disturbance::ApiUnreachable => self.scene.emulator.set_reach(Reach::Reachable),
             Disturbance::ClockJump => self.clock.as_ref().context("no clock")?.set(-JUMP)?,
-            Disturbance::DaemonKilled | Disturbance::DaemonRestarted => self.scene.begin()?,
+            Disturbance::DaemonKilled | Disturbance::DaemonStopped => self.scene.begin()?,
             Disturbance::DiskFull => self.disk.as_ref().context("no disk")?.relieve()?,
-            Disturbance::StateFails => self.scene.emulator.recover(&STATE),
+            Disturbance::StateFails | Disturbance::StateRefused => {
+                self.scene.emulator.recover(&STATE);
+            }
             Disturbance::ShimKilled | Disturbance::TerraformKilled => {}
         }
         Ok(())
@@ -425,6 +431,7 @@ impl Stage for Troupe {
         let left = tokio::time::timeout(LAST, gone).await;
         let (survivors, mut leaks) = left.unwrap_or_else(|_| self.left())?;
         let emulator = &self.scene.emulator;
+        leaks.append(&mut self.held_leaks);
         leaks.extend(self.leaks.in_run(&run).iter().map(|leak| format!("{leak:?}")));
         leaks.extend(self.told.in_run(&run).iter().map(|leak| format!("{leak:?}")));
         leaks.extend(self.leaks.in_traffic(emulator).iter().map(|leak| format!("{leak:?}")));
