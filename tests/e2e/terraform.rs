@@ -5,6 +5,7 @@ mod inputs;
 #[cfg(target_os = "linux")]
 mod kills;
 mod limits;
+mod providers;
 mod running;
 mod states;
 mod stops;

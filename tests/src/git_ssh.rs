@@ -39,8 +39,8 @@ impl GitSsh {
         ensure!(Path::new(SSHD).is_file(), "`{SSHD}` is missing; install openssh-server");
         let directory = tempfile::tempdir()?;
         let place = directory.path();
-        for key in ["host", "user"] {
-            let arguments = ["-q", "-t", "ed25519", "-N", "", "-C", key, "-f"];
+        for (key, kind) in [("host", "ed25519"), ("host_ecdsa", "ecdsa"), ("user", "ed25519")] {
+            let arguments = ["-q", "-t", kind, "-N", "", "-C", key, "-f"];
             let status = command("ssh-keygen").args(arguments).arg(place.join(key)).status()?;
             ensure!(status.success(), "ssh-keygen failed");
         }
@@ -52,7 +52,7 @@ impl GitSsh {
         let shell = crate::git_repository::on_path("git-shell");
         let path = std::env::var("PATH").unwrap_or_default();
         let config = format!(
-            "HostKey {0}/host\nAuthorizedKeysFile {0}/user.pub\nStrictModes no\nUsePAM no\nPidFile none\n\
+            "HostKey {0}/host\nHostKey {0}/host_ecdsa\nLogLevel DEBUG1\nAuthorizedKeysFile {0}/user.pub\nStrictModes no\nUsePAM no\nPidFile none\n\
              PasswordAuthentication no\nKbdInteractiveAuthentication no\nPermitRootLogin prohibit-password\n\
              AcceptEnv GIT_PROTOCOL\nSetEnv PATH={path}\n\
              ForceCommand exec {1} -c \"$SSH_ORIGINAL_COMMAND\"\n",
@@ -76,6 +76,12 @@ impl GitSsh {
         format!("ssh://{}@localhost:{}{path}", user(), self.port)
     }
 
+    /// The same as `user@host:path`, which has no place for a port: for an ssh that is told it otherwise.
+    #[must_use]
+    pub fn scp_url(&self, repository: &Path) -> String {
+        format!("{}@localhost:{}", user(), repository.display())
+    }
+
     /// The private key that opens it.
     ///
     /// # Errors
@@ -84,12 +90,38 @@ impl GitSsh {
         Ok(fs::read_to_string(self.directory.path().join("user"))?)
     }
 
-    /// Its host, the type of its host key, and the key.
+    /// Its port.
+    #[must_use]
+    pub fn port(&self) -> u16 {
+        self.port
+    }
+
+    /// Its host, the type of its host key, and the key. It has two; clients that may choose take this one.
     ///
     /// # Errors
     /// If it is gone.
     pub fn known_host(&self) -> Result<(String, String, String)> {
-        let text = fs::read_to_string(self.directory.path().join("host.pub"))?;
+        self.known_host_in("host.pub")
+    }
+
+    /// The same of its other host key.
+    ///
+    /// # Errors
+    /// If it is gone.
+    pub fn other_known_host(&self) -> Result<(String, String, String)> {
+        self.known_host_in("host_ecdsa.pub")
+    }
+
+    /// The types of host keys that its connections have agreed on, in their order.
+    #[must_use]
+    pub fn agreed(&self) -> Vec<String> {
+        let log = fs::read_to_string(self.directory.path().join("log")).unwrap_or_default();
+        let agreed = log.lines().filter_map(|line| line.split_once("kex: host key algorithm: "));
+        agreed.map(|(_, kind)| kind.split(' ').next().unwrap_or_default().to_owned()).collect()
+    }
+
+    fn known_host_in(&self, name: &str) -> Result<(String, String, String)> {
+        let text = fs::read_to_string(self.directory.path().join(name))?;
         let mut words = text.split(' ').map(str::to_owned);
         let kind = words.next().context("no key type")?;
         let key = words.next().context("no key")?;
@@ -131,6 +163,8 @@ fn accept(listener: &TcpListener, config: &PathBuf, shared: &Shared) {
         let child = command(SSHD)
             .args(["-i", "-f"])
             .arg(config)
+            .arg("-E")
+            .arg(config.with_file_name("log"))
             .stdin(Stdio::from(OwnedFd::from(copy)))
             .stdout(Stdio::from(OwnedFd::from(stream)))
             .stderr(Stdio::null())

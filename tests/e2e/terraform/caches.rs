@@ -3,7 +3,7 @@
 use super::PROGRAM;
 use super::stops::{printed, wait_for};
 use crate::{all_text, assert_ended};
-use blockhouse_emulator::{InputType, RunState};
+use blockhouse_emulator::{InputType, RunSpec, RunState};
 use blockhouse_tests::releases::{Releases, Signer, archive_name, folder};
 use blockhouse_tests::terraform::{Module, Scene, Stage, version};
 use blockhouse_tests::{
@@ -69,12 +69,19 @@ async fn site(directory: &Path) -> (Releases, Signer, String) {
     (releases, signer, configuration)
 }
 
-/// The Terraform of this machine as an archive, not compressed since that takes a test's time.
-fn packed() -> Vec<u8> {
+/// The Terraform of this machine as an archive with a program of this name, not compressed since that takes a test's time.
+fn packed(name: &str) -> Vec<u8> {
+    zipped(&[(name, &std::fs::read(on_path("terraform")).unwrap())])
+}
+
+/// An archive with these entries.
+fn zipped(entries: &[(&str, &[u8])]) -> Vec<u8> {
     let mut writer = ZipWriter::new(Cursor::new(Vec::new()));
     let options = SimpleFileOptions::default().compression_method(CompressionMethod::Stored);
-    writer.start_file("terraform", options.unix_permissions(0o755)).unwrap();
-    writer.write_all(&std::fs::read(on_path("terraform")).unwrap()).unwrap();
+    for (name, content) in entries {
+        writer.start_file(*name, options.unix_permissions(0o755)).unwrap();
+        writer.write_all(content).unwrap();
+    }
     writer.finish().unwrap().into_inner()
 }
 
@@ -83,7 +90,7 @@ async fn sixteen_runs_fetch_everything_once_and_a_second_wave_fetches_nothing() 
     let registry = Registry::start().await;
     let (releases, signer, tools) = site(registry.directory.path()).await;
     let version = version(&on_path("terraform")).unwrap();
-    releases.publish_archive(&signer, "terraform", &version, &packed()).unwrap();
+    releases.publish_archive(&signer, "terraform", &version, &packed("terraform")).unwrap();
     let mut stage = registry.stage(&tools);
     stage.top = "runs: {concurrency: 16, memoryMib: 8192}\n".to_owned();
     let mut scene = Scene::set(Path::new(PROGRAM), &module(), stage).await.unwrap();
@@ -163,6 +170,75 @@ async fn a_program_that_another_key_has_signed_fails_the_run() {
         releases.publish(&another, "terraform", version, b"#!/bin/sh\n").unwrap();
     };
     refused(publish, "sign").await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_download_that_is_cut_off_fails_the_run() {
+    let publish = |releases: &Releases, signer: &Signer, version: &str| {
+        releases.publish(signer, "terraform", version, b"#!/bin/sh\n").unwrap();
+        let path =
+            format!("{}/{}", folder("terraform", version).0, archive_name("terraform", version));
+        let head = "HTTP/1.1 200 OK\r\nconnection: close\r\ncontent-length: 100000\r\n\r\n";
+        releases.answer(&path, [head.as_bytes(), &[b'x'; 1000]].concat());
+    };
+    refused(publish, "download").await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_archive_with_unexpected_entries_fails_the_run() {
+    for entries in [
+        &[("terraform", &b"#!/bin/sh\n"[..]), ("../../outside", b"x")][..],
+        &[("terraform", b"#!/bin/sh\n"), ("/tmp/pwned", b"x")],
+        &[("terraform", b"#!/bin/sh\n"), ("folder/terraform", b"x")],
+        &[("another", b"#!/bin/sh\n")],
+    ] {
+        let publish = |releases: &Releases, signer: &Signer, version: &str| {
+            releases.publish_archive(signer, "terraform", version, &zipped(entries)).unwrap();
+        };
+        refused(publish, "can't be trusted: it has an entry").await;
+        assert!(!Path::new("/tmp/pwned").exists());
+    }
+}
+
+/// What is called `tofu` here is the Terraform of this machine under that name: which program is fetched from where, and started, is what
+/// is tested.
+#[tokio::test(flavor = "multi_thread")]
+async fn the_version_decides_which_tool_is_fetched_in_its_own_layout() {
+    let directory = tempfile::tempdir().unwrap();
+    let (releases, signer) = (Releases::start().await.unwrap(), Signer::new().unwrap());
+    releases.publish_archive(&signer, "tofu", "1.6.0", &packed("tofu")).unwrap();
+    releases.publish_archive(&signer, "terraform", "1.5.5", &packed("terraform")).unwrap();
+    let key = directory.path().join("TEST-ONLY-release-key.asc");
+    std::fs::write(&key, signer.public_key().unwrap()).unwrap();
+    let site = format!(
+        "{{url: '{}', keyFile: '{}', fingerprints: ['{}']}}",
+        releases.url,
+        key.display(),
+        signer.fingerprint()
+    );
+    let configuration = format!("  tools:\n    terraform: {site}\n    tofu: {site}\n");
+    let stage = Stage { configuration, ..Stage::default() };
+    let module = Module::new().resource("one");
+    let mut scene = Scene::with(Path::new(PROGRAM), &module, stage).await.unwrap();
+    for (version, tool, name) in
+        [("1.5.5", "terraform", "Terraform"), ("1.6.0", "tofu", "OpenTofu")]
+    {
+        let script = "command -v terraform; command -v tofu";
+        let terraform = scene.terraform().version(version).pre_run_script(script);
+        let run = scene.execute(RunSpec::terraform(terraform)).await.unwrap();
+        assert_ended(&run, RunState::Succeeded);
+        assert!(run.log("sources").contains(&format!("using {name} {version}\n")), "{run:#?}");
+        let installed = format!("/{tool}-{version}/");
+        assert_eq!(run.log("pre_run_script").matches(&installed).count(), 2, "{run:#?}");
+        let (folder, ending) = folder(tool, version);
+        for file in [
+            archive_name(tool, version),
+            format!("{tool}_{version}_SHA256SUMS"),
+            format!("{tool}_{version}_SHA256SUMS.{ending}"),
+        ] {
+            assert_eq!(releases.count(&format!("{folder}/{file}")), 1, "{file}");
+        }
+    }
 }
 
 #[tokio::test(flavor = "multi_thread")]

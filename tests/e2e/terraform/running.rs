@@ -3,6 +3,8 @@
 mod backends;
 mod scripts;
 mod sources;
+#[cfg(unix)]
+mod ssh;
 
 use super::scene;
 use crate::assert_ended;

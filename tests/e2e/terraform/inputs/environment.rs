@@ -12,6 +12,36 @@ use std::path::Path;
 
 const DUMP: &str = "env -0 | tr '\\n\\0' '@\\n'";
 
+/// All that there is in the environment of a program, if its daemon has what the test below gives it; `_` and `SHLVL` are bash's own.
+const NAMES: [&str; 26] = [
+    "BLOCKHOUSE_OPERATION",
+    "CHECKPOINT_DISABLE",
+    "GIT_CONFIG_GLOBAL",
+    "GIT_CONFIG_NOSYSTEM",
+    "GIT_TERMINAL_PROMPT",
+    "HOME",
+    "LOGNAME",
+    "MESHSTACK_ENDPOINT",
+    "MESHSTACK_USER_MESSAGE",
+    "PATH",
+    "PWD",
+    "SHLVL",
+    "TEMP",
+    "TF_CLI_CONFIG_FILE",
+    "TF_DATA_DIR",
+    "TF_HTTP_PASSWORD",
+    "TF_HTTP_RETRY_MAX",
+    "TF_HTTP_RETRY_WAIT_MAX",
+    "TF_HTTP_USERNAME",
+    "TF_INPUT",
+    "TF_IN_AUTOMATION",
+    "TMP",
+    "TMPDIR",
+    "USER",
+    "_",
+    "no_proxy",
+];
+
 /// What a process's `env` has printed: in the log of a script as it is, in that of Terraform with its name in front.
 fn variables(run: &RunView, step: &str) -> BTreeMap<String, String> {
     let lines = run.log(step).lines();
@@ -59,6 +89,10 @@ async fn nothing_is_inherited_but_what_is_listed_and_home_is_private() {
         assert_eq!(all["TF_IN_AUTOMATION"], "1");
         assert_eq!(all["CHECKPOINT_DISABLE"], "1");
         assert!(!all.contains_key("GIT_SSH_COMMAND"), "there is no ssh source: {all:?}");
+        let is_script = step == "pre_run_script";
+        let expected = NAMES.iter().filter(|name| is_script || **name != "MESHSTACK_USER_MESSAGE");
+        let expected: Vec<_> = expected.copied().collect();
+        assert_eq!(all.keys().collect::<Vec<_>>(), expected, "{step}");
     }
     let other = scene.execute(scripted(&scene, DUMP)).await.unwrap();
     let [first, second] = [&run, &other].map(|run| variables(run, "pre_run_script"));

@@ -78,6 +78,27 @@ async fn a_backend_of_the_configuration_is_used_and_nothing_is_written() {
 }
 
 #[tokio::test]
+async fn a_cloud_block_is_a_backend_and_nothing_is_written() {
+    let cloud = "terraform {\n  cloud {\n    hostname = \"cloud.invalid\"\n    organization = \"x\"\n    \
+                 workspaces {\n      name = \"x\"\n    }\n  }\n}";
+    let in_json = json!({"terraform": {"cloud": {"hostname": "cloud.invalid", "organization": "x", "workspaces": {"name": "x"}}}});
+    let modules = [
+        Module::new().resource("one").hcl(cloud),
+        Module::new().resource("one").file("cloud.tf.json", in_json.to_string()),
+    ];
+    let mut scene = scene(&Module::new()).await;
+    for module in modules {
+        scene.commit(&module).unwrap();
+        let run = scene.execute(scene.spec()).await.unwrap();
+        // A backend of ours beside it would be the mistake; this is what Terraform says of the cloud itself.
+        assert_failed_in(&run, "init_tf", "cloud.invalid");
+        assert!(!run.log("init_tf").contains("Both a backend and"), "{run:#?}");
+        assert!(!is_in_meshstack(&scene, &run));
+        assert_eq!(scene.emulator.count(Route::StateRead), 0);
+    }
+}
+
+#[tokio::test]
 async fn without_any_backend_there_is_a_workspace_and_a_warning_that_it_will_be_gone() {
     let module = Module::new().resource("one").output("workspace", "terraform.workspace");
     let mut scene = scene(&module).await;

@@ -4,22 +4,19 @@ use super::{assert_failed_in, logged};
 use crate::assert_ended;
 use crate::terraform::{PROGRAM, all, scene};
 use blockhouse_emulator::{RunSpec, RunState, RunView, Terraform};
-use blockhouse_tests::GitFile::Text;
+use blockhouse_tests::GitFile::{Link, Submodule, Text};
 use blockhouse_tests::terraform::{LoopbackGate, Module, Scene, Stage};
 use blockhouse_tests::{Authority, GitHttp, GitRepository, GitSsh, base64, patience};
-use blockhouse_tests::GitFile::{Link, Submodule, Text};
-use blockhouse_tests::terraform::{Module, Scene, Stage};
-use blockhouse_tests::{Authority, GitHttp, GitRepository, GitSsh, base64};
 use serde_json::json;
 use std::path::Path;
 
 const TOKEN: &str = "hunter2-token-of-policy";
 
-fn telling(what: &str) -> Module {
+pub(super) fn telling(what: &str) -> Module {
     Module::new().output("which", &format!("\"{what}\""))
 }
 
-fn which(run: &RunView) -> &serde_json::Value {
+pub(super) fn which(run: &RunView) -> &serde_json::Value {
     assert_ended(run, RunState::Succeeded);
     &run.output("which").unwrap().value
 }
@@ -169,7 +166,7 @@ async fn a_second_run_fetches_nothing() {
 }
 
 /// A scene whose policy also grants everything by https and ssh, and says how we say who we are.
-async fn elsewhere(stage: Stage, files: &[(&str, &str)]) -> Scene {
+pub(super) async fn elsewhere(stage: Stage, files: &[(&str, &str)]) -> Scene {
     let mut scene = Scene::set(Path::new(PROGRAM), &telling("main"), stage).await.unwrap();
     let policy = scene.directory().join("terraform.toml");
     let text = std::fs::read_to_string(&policy).unwrap();
@@ -182,11 +179,11 @@ async fn elsewhere(stage: Stage, files: &[(&str, &str)]) -> Scene {
     scene
 }
 
-fn of(scene: &Scene, url: &str) -> Terraform {
+pub(super) fn of(scene: &Scene, url: &str) -> Terraform {
     scene.terraform().field("repositoryUrl", json!(url))
 }
 
-fn repository() -> GitRepository {
+pub(super) fn repository() -> GitRepository {
     let repository = GitRepository::new().unwrap();
     let module = telling("elsewhere");
     let files: Vec<_> = module.files().map(|(path, bytes)| (path, Text(bytes))).collect();
