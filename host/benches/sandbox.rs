@@ -29,6 +29,7 @@ fn job(grants: &Arc<Grants>, outbound: &Arc<Outbound>) -> Job {
         grants: Arc::clone(grants),
         work: None,
         native: None,
+        document: None,
         progress: Arc::new(Progress::new(Timeline::new(grants.limits()), Abort::default())),
         outbound: Arc::clone(outbound),
         auditor: Arc::new(Auditor::new(About::default(), Arc::default())),
@@ -61,6 +62,7 @@ fn run() -> Run {
                 settings: std::collections::BTreeMap::new(),
             },
         },
+        links: Vec::new(),
     }
 }
 

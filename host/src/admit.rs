@@ -54,7 +54,10 @@ pub fn admit(claim: &Claim, routes: &[Arc<Route>]) -> Result<AdmittedRun, Outcom
     let route = routes.iter().find(|route| route.matches.matches(&subject));
     match route {
         Some(route) => {
-            let document = route.grants.terraform().is_ok().then(|| claim.document().clone());
+            // Terraform's scripts get it, and the hosts that policy names for it. Nobody else's is kept.
+            let is_given =
+                route.grants.terraform().is_ok() || route.grants.allows_run_document().is_ok();
+            let document = is_given.then(|| claim.document().clone());
             Ok(AdmittedRun { run, document, route: Arc::clone(route) })
         }
         None => Err(Outcome::Refused(refusal(&run))),

@@ -9,7 +9,7 @@ use blockhouse_policy::{Denied, Position};
 use std::collections::HashSet;
 use std::sync::{Arc, Mutex, PoisonError};
 
-/// Denials and reveals that are written per run. Against a component that asks for something new for ever.
+/// Denials and uses of secrets that are written per run, and signatures. Against a component that asks for something new for ever.
 const SUBJECTS_MAX: usize = 100;
 
 /// Bytes of a subject; the component chooses it.
@@ -41,7 +41,8 @@ pub struct Auditor {
 #[derive(Debug, Default)]
 struct Written {
     subjects: HashSet<(&'static str, String)>,
-    left_out: u64,
+    signatures: usize,
+    left_out: usize,
 }
 
 /// Where the rule stands that an event is about.
@@ -132,6 +133,30 @@ impl Auditor {
         }
     }
 
+    /// The document of the run was put into a request to `target`.
+    pub fn document(&self, target: &str, at: &Position) {
+        let target = &*self.redactor.redact(target);
+        if self.is_first("document", target) {
+            event!(self, info, "document", Place::of(Some(at)), { target_host = target, }, "the run's document was given away");
+        }
+    }
+
+    /// A token was signed with the secret of this key: each is written, up to a number.
+    pub fn signed(&self, key: &str, at: &Position) {
+        if self.is_within() {
+            event!(self, info, "signed", Place::of(Some(at)), { what = "secret", subject = clip(key), }, "token signed");
+        }
+    }
+
+    /// Counts a signature, and says whether it is one of the first.
+    fn is_within(&self) -> bool {
+        let mut written = self.written.lock().unwrap_or_else(PoisonError::into_inner);
+        let Written { signatures, left_out, .. } = &mut *written;
+        let is_within = *signatures < SUBJECTS_MAX;
+        *(if is_within { signatures } else { left_out }) += 1;
+        is_within
+    }
+
     // SECURITY: e2e::containment::asking_for_a_secret_for_ever_is_logged_once
     fn is_first(&self, what: &'static str, subject: &str) -> bool {
         let mut written = self.written.lock().unwrap_or_else(PoisonError::into_inner);
@@ -182,6 +207,13 @@ mod tests {
         let mut auditor = Auditor::new(About::default(), Arc::default());
         let told = (0..1_000).filter(|n| auditor.denied("http", &n.to_string(), &denied()));
         assert_eq!(told.count(), SUBJECTS_MAX);
+        assert_eq!(auditor.written.get_mut().unwrap().left_out, 900);
+    }
+
+    #[test]
+    fn signatures_are_written_each_and_bounded_in_number() {
+        let mut auditor = Auditor::new(About::default(), Arc::default());
+        assert_eq!((0..1_000).filter(|_| auditor.is_within()).count(), SUBJECTS_MAX);
         assert_eq!(auditor.written.get_mut().unwrap().left_out, 900);
     }
 

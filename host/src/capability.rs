@@ -6,6 +6,7 @@
 mod artifacts;
 pub(crate) mod configuration;
 pub mod http;
+mod jwt;
 pub(crate) mod progress;
 mod sources;
 pub(crate) mod terraform;

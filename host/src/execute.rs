@@ -93,6 +93,7 @@ pub async fn execute(
             grants,
             work: None,
             native: None,
+            document,
             progress,
             outbound: Arc::clone(means.outbound),
             auditor,
@@ -101,8 +102,10 @@ pub async fn execute(
         let (outcome, usage) = means.sandbox.execute(&route.component, job).await;
         return Executed { outcome, usage, directory: None };
     };
-    let native = match (means.terraform, grants.terraform(), document) {
-        (Some(terraform), Ok(permit), Some(document)) => Some((terraform, permit, document)),
+    let native = match (means.terraform, grants.terraform(), &document) {
+        (Some(terraform), Ok(permit), Some(document)) => {
+            Some((terraform, permit, document.text().clone()))
+        }
         _ => None,
     };
     let made = directory(means.directories, &run.run.id, files, native.is_some(), &belongings);
@@ -130,13 +133,13 @@ pub async fn execute(
                 user: None,
                 backend: belongings.backend,
                 plan: belongings.plan,
-                document: document.clone(),
+                document,
                 log: log_into(&progress),
                 abort: progress.abort().clone(),
                 resumed: belongings.is_resumed,
             };
             match terraform.enter(assignment).await {
-                Ok(workspace) => Some(Native { workspace, document }),
+                Ok(workspace) => Some(Native { workspace }),
                 Err(error) => {
                     let (usage, directory) = (Usage::default(), Some(directory));
                     return Executed { outcome: not_entered(error), usage, directory };
@@ -148,7 +151,7 @@ pub async fn execute(
     let work = Some(directory.work().clone());
     let (outbound, abort_grace) = (Arc::clone(means.outbound), means.abort_grace);
     let told = Arc::clone(&progress);
-    let job = Job { run, grants, work, native, progress, outbound, auditor, abort_grace };
+    let job = Job { run, grants, work, native, document, progress, outbound, auditor, abort_grace };
     let execution = means.sandbox.execute(&route.component, job);
     let hurried = async {
         means.shutdown.aborting().await;

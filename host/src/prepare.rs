@@ -4,7 +4,7 @@ use crate::admit::{AdmittedRun, Route};
 use crate::excerpt::clip;
 use crate::outcome::{Failure, Fault, Outcome};
 use crate::redact::{self, Redactor};
-use crate::run::{self, Json, OpenedInput, OpenedRun, Run, Value};
+use crate::run::{Json, OpenedDocument, OpenedInput, OpenedRun, Run, Value};
 use crate::share::SharedRun;
 use crate::shutdown::Abort;
 use crate::slots::Place;
@@ -31,7 +31,7 @@ pub struct PreparedRun<'a> {
     /// The run, its secrets opened.
     pub run: OpenedRun,
     /// Its document with its secrets opened, if what executes it may be given the whole of it.
-    pub document: Option<SecretString>,
+    pub document: Option<Arc<OpenedDocument>>,
     /// Its route.
     pub route: Arc<Route>,
     /// Finds its secrets in what the component says.
@@ -65,7 +65,7 @@ pub async fn prepare<'a>(
     let open = move || {
         let run = open(run, &protection, &stop)?;
         // A document that was read can be read again; if not, whoever needs it says so.
-        let document = document.and_then(|sealed| run::opened(sealed.expose_secret(), &run));
+        let document = document.and_then(|sealed| OpenedDocument::of(sealed.expose_secret(), &run));
         let (redactor, warnings) = redactor(&run).map_err(|error| {
             let detail = chain(&error).to_string();
             Outcome::Faulted(Fault { detail, retryable: false })
@@ -93,7 +93,8 @@ pub async fn prepare<'a>(
     };
     let (run, document, redactor, warnings) = opened?;
     warn(&warnings);
-    Ok(PreparedRun { run, document, route, redactor: Arc::new(redactor), place })
+    let (document, redactor) = (document.map(Arc::new), Arc::new(redactor));
+    Ok(PreparedRun { run, document, route, redactor, place })
 }
 
 /// Refuses a run with more secrets than handles before any is opened: it would fail for want of handles after seconds of work.
@@ -252,6 +253,7 @@ mod tests {
                 version: 1,
                 implementation,
             },
+            links: Vec::new(),
         }
     }
 

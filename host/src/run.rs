@@ -9,7 +9,7 @@ mod opened;
 use std::collections::BTreeMap;
 use std::fmt;
 
-pub use document::opened;
+pub use document::{DocumentForm, OpenedDocument};
 pub use json::{InvalidJson, Json};
 pub use opened::{OpenedInput, OpenedRun, Value};
 
@@ -66,6 +66,23 @@ pub struct Run {
     pub block: Block,
     /// The template behind the block.
     pub definition: Definition,
+    /// Where it is in meshStack's API, ordered by name.
+    pub links: Vec<RunLink>,
+}
+
+/// An address of a run. `Debug` shows the name only: nobody knows what may be in an address.
+#[derive(Clone, PartialEq, Eq)]
+pub struct RunLink {
+    /// `self`, `updateSource`, …
+    pub name: String,
+    /// As it was received; it may be a template.
+    pub href: String,
+}
+
+impl fmt::Debug for RunLink {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("RunLink").field("name", &self.name).finish_non_exhaustive()
+    }
 }
 
 /// What a run does to its block.

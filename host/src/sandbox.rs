@@ -39,7 +39,7 @@ use crate::audit::Auditor;
 use crate::capability::http::Outbound;
 use crate::capability::{Native, Progress};
 use crate::outcome::{Failure, Outcome, Usage};
-use crate::run::OpenedRun;
+use crate::run::{OpenedDocument, OpenedRun};
 use crate::rundir::WorkDirectory;
 use crate::terraform::{InFlight, StopReason};
 use blockhouse_policy::Grants;
@@ -68,6 +68,8 @@ pub struct Job {
     pub work: Option<WorkDirectory>,
     /// What it drives native programs with, if it may.
     pub native: Option<Native>,
+    /// The run's document, if the component may have it given away.
+    pub document: Option<Arc<OpenedDocument>>,
     /// Where it reports to, and who may stop it.
     pub progress: Arc<Progress>,
     /// How its requests leave the machine.

@@ -2,6 +2,8 @@
 //!
 //! Servers are on loopback, which policies here grant by `private`, and names lead there by a resolver of the tests' own.
 
+pub(crate) mod give_document_away;
+pub(crate) mod hang_on_request;
 pub(crate) mod http_endless_body;
 pub(crate) mod http_hoard_headers;
 pub(crate) mod http_many_connections;
@@ -9,7 +11,11 @@ pub(crate) mod http_many_requests;
 pub(crate) mod http_many_secrets;
 mod http_proxy;
 pub(crate) mod http_request;
+pub(crate) mod multiply_document;
 mod server;
+pub(crate) mod sign_for_ever;
+pub(crate) mod sign_token;
+pub(crate) mod take_secret;
 pub(crate) mod wasi_http_request;
 
 use crate::trial::{Ended, Trial};
@@ -31,6 +37,28 @@ fn rule(hosts: &str, more: &str) -> String {
 /// Lets the secret `token` be used in requests to this host.
 fn usable(host: &str) -> String {
     format!("[[secrets.use]]\nreason = 'x'\nkeys = ['token']\nin = ['http']\nhosts = ['{host}']\n")
+}
+
+/// Every grant there is for this secret, and Terraform.
+fn everything_for(key: &str) -> String {
+    format!(
+        "[[secrets.reveal]]\nreason = 'x'\nkeys = ['{key}']\n\
+         [[secrets.use]]\nreason = 'x'\nkeys = ['*']\nin = ['http', 'jwt', 'outputs', 'terraform']\nhosts = ['*']\n\
+         [terraform]\nreason = 'x'\nverbs = ['plan']\nrepositories = ['ssh://git.invalid/*']\nreveal_code = true\n"
+    )
+}
+
+/// Each answer to an attempt at something else than a request is no, and for this reason.
+#[track_caller]
+fn nothing_was_passed_on(ended: &Ended, what: &str) {
+    let tried = ["reveal: ", "output: ", "file: ", "variable: ", "key: ", "sign: "];
+    let answers = ended.told.lines().filter(|line| tried.iter().any(|way| line.starts_with(way)));
+    let answers: Vec<_> = answers.collect();
+    assert_eq!(answers.len(), 11, "{}", ended.told);
+    for answer in answers {
+        assert!(answer.contains(&format!("{what} is for requests only")), "{answer}");
+    }
+    assert!(ended.output("copy").is_none());
 }
 
 fn text(text: &str) -> Value {

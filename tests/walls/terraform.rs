@@ -113,7 +113,7 @@ pub(crate) mod read_diagnostics {
         };
         let workspace = terraform.enter(assignment).await.unwrap();
         let trial = Trial::of(READ_DIAGNOSTICS)
-            .native(Native { workspace, document: SecretString::from("{}") })
+            .native(Native { workspace })
             .input("version", Value::Text(version(&on_path("terraform")).unwrap()))
             .secret("token", "Hush-hush-4711")
             .policy(&format!("{TERRAFORM}{USE}"));

@@ -7,8 +7,8 @@ use blockhouse::digest::Digest;
 use blockhouse::outcome::{AbortReason, Failure, LimitHit, Outcome, Usage};
 use blockhouse::prepare::redactor;
 use blockhouse::run::{
-    Behavior, Block, Definition, Implementation, InputKind, OpenedInput, OpenedRun, Run, RunId,
-    Value,
+    Behavior, Block, Definition, Implementation, InputKind, OpenedDocument, OpenedInput, OpenedRun,
+    Run, RunId, RunLink, Value,
 };
 use blockhouse::rundir::WorkDirectory;
 use blockhouse::sandbox::{Component, Config, Job, Sandbox};
@@ -83,6 +83,7 @@ pub(crate) struct Trial {
     http: http::Config,
     work: Option<WorkDirectory>,
     native: Option<Native>,
+    document: Option<String>,
     inputs: Vec<OpenedInput>,
     grace: Duration,
 }
@@ -97,8 +98,9 @@ impl Trial {
         let limits = tight();
         let component = load(sandbox, guest, limits.component_bytes);
         let (policy, http) = (String::new(), http::Config::default());
-        let (work, native, inputs) = (None, None, Vec::new());
-        Self { sandbox, component, limits, policy, http, work, native, inputs, grace: HOUR }
+        let (work, native, document, inputs) = (None, None, None, Vec::new());
+        let grace = HOUR;
+        Self { sandbox, component, limits, policy, http, work, native, document, inputs, grace }
     }
 
     pub(crate) fn with(mut self, change: impl FnOnce(&mut Limits)) -> Self {
@@ -115,6 +117,12 @@ impl Trial {
     /// What it drives native programs with.
     pub(crate) fn native(mut self, native: Native) -> Self {
         self.native = Some(native);
+        self
+    }
+
+    /// A run of the type `GITHUB_WORKFLOW` with this document.
+    pub(crate) fn document(mut self, text: &str) -> Self {
+        self.document = Some(text.to_owned());
         self
     }
 
@@ -179,19 +187,35 @@ impl Trial {
     }
 
     fn prepare(self) -> (impl Future<Output = (Outcome, Usage)>, Prepared) {
-        let Self { sandbox, component, limits, policy, http, work, native, inputs, grace } = self;
+        let Self {
+            sandbox,
+            component,
+            limits,
+            policy,
+            http,
+            work,
+            native,
+            document,
+            inputs,
+            grace,
+        } = self;
         let policy = format!("description = 'For tests.'\n{policy}");
         let policy = Policy::parse("test.toml", &policy).unwrap_or_else(|error| panic!("{error}"));
         let outbound = Outbound::build(http, [&policy]).unwrap();
         let abort = Abort::default();
         let progress = Arc::new(Progress::new(Timeline::new(&limits), abort.clone()));
-        let run = opened_run(inputs);
+        let mut run = opened_run(inputs);
+        let document = document.map(|text| {
+            "GITHUB_WORKFLOW".clone_into(&mut run.run.definition.implementation.kind);
+            Arc::new(OpenedDocument::of(&text, &run).unwrap())
+        });
         let redactor = Arc::new(redactor(&run).unwrap().0);
         progress.change(|timeline| timeline.redact_with(&redactor));
         let job = Job {
             run,
             grants: Arc::new(Grants::new(Arc::new(policy), None, &limits)),
             native,
+            document,
             work,
             progress: Arc::clone(&progress),
             outbound: Arc::new(outbound),
@@ -354,6 +378,7 @@ pub(crate) fn opened_run(inputs: Vec<OpenedInput>) -> OpenedRun {
                 settings: BTreeMap::new(),
             },
         },
+        links: vec![RunLink { name: "self".to_owned(), href: "https://mesh/run".to_owned() }],
     };
     OpenedRun { run, inputs, settings: Vec::new() }
 }

@@ -59,6 +59,15 @@ pub(crate) fn of(policy: &Policy, ceiling: &Arc<Policy>) -> Vec<Excess> {
     if let Some(rule) = policy.terraform() {
         terraform::excess::of(rule, ceiling.terraform(), &name, &mut add);
     }
+    for rule in policy.run_documents() {
+        let beyond = |host: &&HostPattern| {
+            let mut most = ceiling.run_documents().iter().flat_map(|most| &most.hosts);
+            !most.any(|wide| wide.covers(host))
+        };
+        for host in rule.hosts.iter().filter(beyond) {
+            add(&rule.position, format!("{name} does not give the run's document to `{host}`"));
+        }
+    }
     for rule in policy.secret_uses() {
         secret_use(rule, ceiling, &name, &mut add);
     }
@@ -116,8 +125,8 @@ fn http(rule: &HttpRule, ceiling: &Policy, name: &str, add: &mut impl FnMut(&Pos
             let in_header = covering().flat_map(HttpRule::headers);
             let mut granted = in_header.map(|most| &*most.secret);
             let key = Pattern::new(&*header.secret);
-            if !granted.any(|secret| secret == header.secret) && !uses_in_http(ceiling, &key, host)
-            {
+            let is_used = || uses_for(ceiling, &key, SecretUse::Http, host);
+            if !granted.any(|secret| secret == header.secret) && !is_used() {
                 let secret = quoted(&header.secret);
                 add(at, format!("{name} does not grant the secret {secret} to `{host}`"));
             }
@@ -143,15 +152,20 @@ fn secret_use(
                 add(at, format!("{name} does not grant the secret {shown} in {place}"));
             }
         }
-        for host in rule.hosts.iter().filter(|host| !uses_in_http(ceiling, key, host)) {
-            add(at, format!("{name} does not grant the secret {shown} to `{host}`"));
+        for (used, what) in
+            [(SecretUse::Http, "the secret"), (SecretUse::Jwt, "tokens signed with the secret")]
+        {
+            let beyond = |host: &&HostPattern| !uses_for(ceiling, key, used, host);
+            for host in rule.hosts.iter().filter(|_| rule.uses.contains(&used)).filter(beyond) {
+                add(at, format!("{name} does not grant {what} {shown} to `{host}`"));
+            }
         }
     }
 }
 
-fn uses_in_http(ceiling: &Policy, key: &Pattern, host: &HostPattern) -> bool {
+fn uses_for(ceiling: &Policy, key: &Pattern, used: SecretUse, host: &HostPattern) -> bool {
     ceiling.secret_uses().iter().any(|most| {
-        most.uses.contains(&SecretUse::Http)
+        most.uses.contains(&used)
             && most.keys.iter().any(|wide| wide.covers(key))
             && most.hosts.iter().any(|wide| wide.covers(host))
     })

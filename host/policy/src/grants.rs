@@ -10,7 +10,7 @@ use crate::given;
 use crate::http::HttpRule;
 use crate::limits::Limits;
 use crate::mistake::quoted;
-use crate::permit::{FilesPermit, HttpPermit, RevealPermit, SecretUsePermit};
+use crate::permit::{FilesPermit, HttpPermit, RevealPermit, RunDocumentPermit, SecretUsePermit};
 use crate::policy::Policy;
 use crate::position::Position;
 use crate::secrets::SecretUse;
@@ -21,7 +21,8 @@ use crate::terraform::TerraformPermit;
 ///
 /// Whatever is not granted is denied:
 /// * no request is sent, and none to an address that is not public;
-/// * no secret is revealed, none put into an output, a request or Terraform;
+/// * no secret is revealed, none put into an output, a request or Terraform, and nothing is signed with one;
+/// * nobody is given the document of the run;
 /// * Terraform is not run, nothing is checked out;
 /// * there is no file, no configuration, no environment and no argument;
 /// * every resource is limited ([`Limits`]).
@@ -172,13 +173,107 @@ impl Grants {
         // So the scheme is one that an [[http]] rule grants for this host.
         self.http(target)?;
         let position = self.ask(
-            |policy| in_http(policy, key, target),
+            |policy| used_for(policy, key, SecretUse::Http, target),
             |part| {
                 let key = quoted(key);
                 part.denies(format_args!("does not grant the secret {key} in requests to {target}"))
             },
         )?;
         Ok(SecretUsePermit::new(position.clone()))
+    }
+
+    /// Whether there is any leave to sign tokens; asked before the component is linked.
+    ///
+    /// # Errors
+    /// [`Denied`] when not.
+    pub fn allows_jwt(&self) -> Result<(), Denied> {
+        let signs = |policy: &'_ Policy| {
+            policy.secret_uses().iter().any(|rule| rule.uses.contains(&SecretUse::Jwt))
+        };
+        match self.parts().find(|part| !signs(part.policy())) {
+            Some(part) => Err(part.denies(format_args!("grants no secret in tokens (`jwt`)"))),
+            None => Ok(()),
+        }
+    }
+
+    /// Leave to sign tokens with the secret `key`.
+    ///
+    /// # Errors
+    /// [`Denied`] unless policy and ceiling grant it.
+    pub fn secret_in_jwt(&self, key: &str) -> Result<SecretUsePermit, Denied> {
+        let position = self.ask(
+            |policy| used(policy, key, SecretUse::Jwt),
+            |part| {
+                let key = quoted(key);
+                part.denies(format_args!("does not grant the secret {key} in tokens (`jwt`)"))
+            },
+        )?;
+        Ok(SecretUsePermit::new(position.clone()))
+    }
+
+    /// Leave to put a token that was signed with the secret `key` into a request to `target`.
+    ///
+    /// # Errors
+    /// [`Denied`] unless policy and ceiling grant it, and the request itself.
+    pub fn token_in_http(&self, key: &str, target: &Target) -> Result<SecretUsePermit, Denied> {
+        self.http(target)?;
+        let position = self.ask(
+            |policy| used_for(policy, key, SecretUse::Jwt, target),
+            |part| {
+                let key = quoted(key);
+                part.denies(format_args!(
+                    "does not grant tokens signed with the secret {key} in requests to {target}"
+                ))
+            },
+        )?;
+        Ok(SecretUsePermit::new(position.clone()))
+    }
+
+    /// Leave to put a secret that came from `origin` into a request to `target`.
+    ///
+    /// # Errors
+    /// [`Denied`] unless both are the same, and policy and ceiling grant the request itself.
+    pub fn received_in_http(
+        &self,
+        origin: &Target,
+        target: &Target,
+    ) -> Result<SecretUsePermit, Denied> {
+        let permit = self.http(target)?;
+        if origin != target {
+            return Err(Part::Policy(&self.policy).denies(format_args!(
+                "lets the secret received from {origin} go back there and not to {target}"
+            )));
+        }
+        Ok(SecretUsePermit::new(permit.rule().clone()))
+    }
+
+    /// Whether there is any leave to give the document of a run away; without it nobody needs to keep one.
+    ///
+    /// # Errors
+    /// [`Denied`] when not.
+    pub fn allows_run_document(&self) -> Result<(), Denied> {
+        match self.parts().find(|part| part.policy().run_documents().is_empty()) {
+            Some(part) => Err(part.denies(format_args!("gives the run's document to nobody"))),
+            None => Ok(()),
+        }
+    }
+
+    /// Leave to put the document of the run into a request to `target`.
+    ///
+    /// # Errors
+    /// [`Denied`] unless policy and ceiling grant it, and the request itself.
+    pub fn run_document(&self, target: &Target) -> Result<RunDocumentPermit, Denied> {
+        self.allows_run_document()?;
+        self.http(target)?;
+        let position = self.ask(
+            |policy| {
+                let mut rules = policy.run_documents().iter();
+                let rule = rules.find(|r| r.hosts.iter().any(|h| h.matches(target.host())));
+                rule.map(|rule| &rule.position)
+            },
+            |part| part.denies(format_args!("does not give the run's document to {target}")),
+        )?;
+        Ok(RunDocumentPermit::new(position.clone()))
     }
 
     /// Leave to run Terraform at all; the permit answers what of it.
@@ -266,20 +361,22 @@ fn used<'p>(policy: &'p Policy, key: &str, used: SecretUse) -> Option<&'p Positi
     rules.find(|rule| rule.grants(key, used)).map(|rule| &rule.position)
 }
 
-/// Where `policy` grants the secret in requests to these hosts.
-fn in_http<'p>(policy: &'p Policy, key: &str, target: &Target) -> Option<&'p Position> {
+/// Where `policy` grants the secret for this use at this host.
+fn used_for<'p>(
+    policy: &'p Policy,
+    key: &str,
+    used: SecretUse,
+    target: &Target,
+) -> Option<&'p Position> {
     let mut rules = policy.secret_uses().iter();
-    let rule = rules.find(|rule| {
-        rule.hosts.iter().any(|h| h.matches(target.host())) && rule.grants(key, SecretUse::Http)
-    });
-    rule.map(|rule| &rule.position)
+    rules.find(|rule| rule.grants_to(key, used, target.host())).map(|rule| &rule.position)
 }
 
 /// Whether a ceiling lets a policy's header carry the secret: by a header of its own with it, or a grant of its use.
 fn grants_header(ceiling: &Policy, secret: &str, target: &Target) -> bool {
     let has_header = |rule: &HttpRule| rule.headers().iter().any(|h| h.secret == secret);
     ceiling.http().iter().any(|rule| rule.grants(target) && has_header(rule))
-        || in_http(ceiling, secret, target).is_some()
+        || used_for(ceiling, secret, SecretUse::Http, target).is_some()
 }
 
 #[cfg(test)]

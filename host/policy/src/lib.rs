@@ -26,6 +26,7 @@ mod ports;
 mod position;
 mod reader;
 mod route;
+mod run_document;
 mod secrets;
 mod target;
 mod terraform;
@@ -42,11 +43,14 @@ pub use http::{HttpRule, RuleId, SecretHeader};
 pub use limits::{Limit, Limits};
 pub use mistake::{Mistake, Mistakes};
 pub use pattern::Pattern;
-pub use permit::{AddressPermit, FilesPermit, HttpPermit, RevealPermit, SecretUsePermit};
+pub use permit::{
+    AddressPermit, FilesPermit, HttpPermit, RevealPermit, RunDocumentPermit, SecretUsePermit,
+};
 pub use policy::Policy;
 pub use ports::PortRange;
 pub use position::Position;
 pub use route::{RouteMatch, Subject};
+pub use run_document::RunDocumentRule;
 pub use secrets::{RevealRule, SecretUse, SecretUseRule};
 pub use target::{Host, Scheme, Target, TargetError};
 pub use terraform::{

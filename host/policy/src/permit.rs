@@ -40,6 +40,12 @@ pub struct SecretUsePermit {
     position: Position,
 }
 
+/// Leave to put the document of the run into a request to one target.
+#[derive(Clone, Debug)]
+pub struct RunDocumentPermit {
+    position: Position,
+}
+
 /// Leave to use the run's own directory.
 #[derive(Clone, Debug)]
 pub struct FilesPermit {
@@ -151,6 +157,18 @@ impl RevealPermit {
 }
 
 impl SecretUsePermit {
+    pub(crate) fn new(position: Position) -> Self {
+        Self { position }
+    }
+
+    /// Where the rule of the policy stands; for the audit log.
+    #[must_use]
+    pub fn rule(&self) -> &Position {
+        &self.position
+    }
+}
+
+impl RunDocumentPermit {
     pub(crate) fn new(position: Position) -> Self {
         Self { position }
     }

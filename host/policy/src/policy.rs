@@ -10,14 +10,23 @@ use crate::given::{self, GivenLimits};
 use crate::http::HttpRule;
 use crate::mistake::{Mistakes, Source};
 use crate::reader::{Complaint, Reader, Section};
+use crate::run_document::{self, RunDocumentRule};
 use crate::secrets::{RevealRule, SecretUseRule, Secrets};
 use crate::terraform::TerraformRule;
 
 /// Longest policy file. Attack: none; it bounds what reading can cost.
 const MAX_BYTES: usize = 256 * 1024;
 
-const KEYS: &[&str] =
-    &["configuration", "description", "files", "http", "limits", "secrets", "terraform"];
+const KEYS: &[&str] = &[
+    "configuration",
+    "description",
+    "files",
+    "http",
+    "limits",
+    "run_document",
+    "secrets",
+    "terraform",
+];
 
 /// Sections of the grammar that this version knows but can't enforce.
 const LATER: &[&str] = &["identity"];
@@ -31,6 +40,7 @@ pub struct Policy {
     limits: Option<GivenLimits>,
     http: Vec<HttpRule>,
     files: Option<FilesRule>,
+    run_documents: Vec<RunDocumentRule>,
     secrets: Secrets,
     configuration: Option<ConfigurationRule>,
     terraform: Option<TerraformRule>,
@@ -79,6 +89,7 @@ impl Policy {
             limits: given::read(reader, root, !http.is_empty()),
             http,
             files: files::read(reader, root),
+            run_documents: run_document::read(reader, root),
             secrets: Secrets::read(reader, root),
             configuration: configuration::read(reader, root),
             terraform: TerraformRule::read(reader, root),
@@ -96,6 +107,7 @@ impl Policy {
             limits: None,
             http: Vec::new(),
             files: None,
+            run_documents: Vec::new(),
             secrets: Secrets::default(),
             configuration: None,
             terraform: None,
@@ -143,6 +155,12 @@ impl Policy {
     #[must_use]
     pub fn files(&self) -> Option<&FilesRule> {
         self.files.as_ref()
+    }
+
+    /// To whom the document of a run is given.
+    #[must_use]
+    pub fn run_documents(&self) -> &[RunDocumentRule] {
+        &self.run_documents
     }
 
     /// Which secrets are revealed.

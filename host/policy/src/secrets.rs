@@ -5,6 +5,7 @@ use crate::mistake::quoted;
 use crate::pattern::Pattern;
 use crate::position::Position;
 use crate::reader::{Complaint, Reader, Section};
+use crate::target::Host;
 
 const REVEAL: &str = "[[secrets.reveal]]";
 const USE: &str = "[[secrets.use]]";
@@ -31,7 +32,7 @@ pub struct SecretUseRule {
     pub keys: Vec<Pattern>,
     /// For what.
     pub uses: Vec<SecretUse>,
-    /// To which hosts, with [`SecretUse::Http`].
+    /// To which hosts the secret goes with [`SecretUse::Http`], and what was signed with it with [`SecretUse::Jwt`].
     pub hosts: Vec<HostPattern>,
 }
 
@@ -40,6 +41,8 @@ pub struct SecretUseRule {
 pub enum SecretUse {
     /// In headers and bodies of requests.
     Http,
+    /// To sign JSON Web Tokens with. They go into requests, the secret itself does not.
+    Jwt,
     /// As the value of a sensitive output.
     Outputs,
     /// In variables, files and the environment of Terraform.
@@ -59,6 +62,7 @@ impl SecretUse {
     pub fn as_str(self) -> &'static str {
         match self {
             Self::Http => "http",
+            Self::Jwt => "jwt",
             Self::Outputs => "outputs",
             Self::Terraform => "terraform",
         }
@@ -69,6 +73,11 @@ impl SecretUseRule {
     /// Whether the secret `key` may be used for this.
     pub(crate) fn grants(&self, key: &str, used: SecretUse) -> bool {
         self.uses.contains(&used) && self.keys.iter().any(|pattern| pattern.matches(key))
+    }
+
+    /// Whether the secret `key`, or what comes of it, may go to this host for this use.
+    pub(crate) fn grants_to(&self, key: &str, used: SecretUse, host: &Host) -> bool {
+        self.hosts.iter().any(|pattern| pattern.matches(host)) && self.grants(key, used)
     }
 }
 
@@ -113,21 +122,24 @@ fn read_use(reader: &mut Reader<'_>, section: &Section<'_>) -> SecretUseRule {
     reader.know(section, &["hosts", "in", "keys", "reason"]);
     let uses = reader.required(section, "in", |text| match text {
         "http" => Ok(SecretUse::Http),
+        "jwt" => Ok(SecretUse::Jwt),
         "outputs" => Ok(SecretUse::Outputs),
         "terraform" => Ok(SecretUse::Terraform),
         _ => {
-            let message = format!("{} is not `http`, `outputs` or `terraform`", quoted(text));
+            let message =
+                format!("{} is not `http`, `jwt`, `outputs` or `terraform`", quoted(text));
             Err(Complaint::new(message))
         }
     });
-    let in_http = uses.contains(&SecretUse::Http);
-    match section.value("hosts") {
-        Some(value) if !in_http && !uses.is_empty() => {
-            let message = "`hosts` does nothing without `http` in `in`";
+    let with_hosts = uses.iter().find(|used| matches!(used, SecretUse::Http | SecretUse::Jwt));
+    match (section.value("hosts"), with_hosts) {
+        (Some(value), None) if !uses.is_empty() => {
+            let message = "`hosts` does nothing without `http` or `jwt` in `in`";
             reader.note(value.span(), Complaint::new(message));
         }
-        None if in_http => {
-            let message = format!("{USE} must say `hosts` when `in` has `http`");
+        (None, Some(used)) => {
+            let used = used.as_str();
+            let message = format!("{USE} must say `hosts` when `in` has `{used}`");
             reader.note(section.span(), Complaint::new(message));
         }
         _ => {}

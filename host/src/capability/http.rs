@@ -8,6 +8,7 @@
 
 mod body;
 mod budget;
+mod compose;
 mod connect;
 mod error;
 mod head;
@@ -17,6 +18,7 @@ mod proxy;
 mod resolve;
 mod secrets;
 mod send;
+mod taken;
 mod tls;
 pub(crate) mod wasi;
 
@@ -27,41 +29,86 @@ pub(crate) use secrets::HeaderSecrets;
 pub(crate) use send::Egress;
 pub use tls::{BuildError, BuildErrorKind};
 
-use super::types::SecretHandle;
+use super::types::{Origin, SecretHandle};
 use crate::sandbox::RunState;
 use crate::sandbox::bindings::blockhouse::block::http::{
-    Credentials, Header, HeaderValue, Host, Part, Request, Response, SendError as Answer,
+    Host, Request, Response, SendError as Answer,
 };
-use blockhouse_policy::{HttpPermit, Target};
+use blockhouse_policy::Target;
 use body::ResponseBody;
-use bytes::Bytes;
 use error::SendError;
 use http_body_util::{BodyExt as _, Full};
-use hyper::Method;
-use hyper::header::{CONTENT_LENGTH, HeaderMap, HeaderName};
-use secrets::Form;
-use send::{Head, Patience, Ready};
-use std::sync::Arc;
+use send::Patience;
 use std::time::Duration;
-use wasmtime::component::Resource;
+use taken::{Pointer, Taken};
+use zeroize::Zeroize as _;
 
 impl Host for RunState {
     async fn send(&mut self, request: Request) -> wasmtime::Result<Result<Response, Answer>> {
+        let abort = request.interruptible.then(|| self.progress.watch_abort().clone());
+        if abort.as_ref().is_some_and(|abort| abort.reason().is_some()) {
+            return Ok(Err(Answer::Aborted));
+        }
+        let pointer = match request.take_secret.as_deref().map(Pointer::parse).transpose() {
+            Ok(pointer) => pointer,
+            Err(error) => return Ok(Err(CallError::from(error).into())),
+        };
         let allowed = self.grants.limits().host_call_bytes;
         let asked = request.max_response_bytes.and_then(|max| usize::try_from(max).ok());
-        let max = asked.unwrap_or(allowed).min(allowed);
+        let mut max = asked.unwrap_or(allowed).min(allowed);
+        if pointer.is_some() {
+            max = max.min(taken::BODY_MAX);
+        }
         let patience = patience(request.timeout_milliseconds);
-        let sent = match self.compose(request, patience)? {
-            Ok((ready, body)) => {
-                let exchange = async {
-                    let response = ready.send(Full::new(body)).await?;
-                    whole(response, max).await
-                };
-                exchange.await
-            }
-            Err(error) => Err(error),
+        let (ready, body) = match self.compose(request, patience)? {
+            Ok(composed) => composed,
+            Err(error) => return Ok(Err(error.into())),
         };
-        Ok(sent.map_err(Answer::from))
+        let target = ready.target().clone();
+        let exchange = async {
+            let response = ready.send(Full::new(body)).await?;
+            whole(response, max).await
+        };
+        let aborted = async {
+            match abort {
+                Some(abort) => abort.aborted().await,
+                None => std::future::pending().await,
+            }
+        };
+        let received = tokio::select! {
+            // SECURITY: walls::an_interruptible_request_ends_with_the_abort
+            biased;
+            _ = aborted => return Ok(Err(Answer::Aborted)),
+            received = exchange => received,
+        };
+        match (received, pointer) {
+            (Ok(response), Some(pointer)) => {
+                self.without_secret(response, &pointer, target).map(Ok)
+            }
+            (received, _) => Ok(received.map_err(Answer::from)),
+        }
+    }
+}
+
+impl RunState {
+    /// Takes the secret out of a successful response.
+    fn without_secret(
+        &mut self,
+        mut response: Response,
+        pointer: &Pointer,
+        from: Target,
+    ) -> wasmtime::Result<Response> {
+        if !(200..300).contains(&response.status) {
+            return Ok(response);
+        }
+        self.charge(pointer.work(response.body.len()));
+        if let Some(Taken { body, secret: text }) = pointer.take(&response.body) {
+            response.body.zeroize();
+            response.body = body;
+            let handle = SecretHandle { origin: Origin::Received(from), text };
+            response.secret = Some(self.table.push(handle)?);
+        }
+        Ok(response)
     }
 }
 
@@ -82,175 +129,6 @@ enum CallError {
 impl From<SendError> for CallError {
     fn from(error: SendError) -> Self {
         Self::Send(error)
-    }
-}
-
-impl RunState {
-    /// Everything up to the first byte on the wire. The outer error ends the run: the component's handle is none.
-    fn compose(
-        &mut self,
-        request: Request,
-        patience: Patience,
-    ) -> wasmtime::Result<Result<(Ready, Bytes), CallError>> {
-        let (scheme, authority, path) = match split(&request.url) {
-            Ok(parts) => parts,
-            Err(error) => return Ok(Err(error.into())),
-        };
-        let permit = match self.egress.permit(scheme, authority) {
-            Ok(permit) => permit,
-            Err(error) => return Ok(Err(error.into())),
-        };
-        let target = permit.target().clone();
-        let mut headers = HeaderMap::new();
-        for header in request.headers {
-            match self.header(header, &target)? {
-                Ok((name, value)) => {
-                    headers.append(name, value);
-                }
-                Err(error) => return Ok(Err(error.into())),
-            }
-        }
-        let body = match self.join(request.body, &target)? {
-            Ok(joined) => Bytes::from(joined.bytes),
-            Err(error) => return Ok(Err(error.into())),
-        };
-        let request = Framed { method: &request.method, path, headers, body };
-        Ok(request.prepare(&self.egress, permit, patience))
-    }
-
-    fn header(
-        &mut self,
-        header: Header,
-        target: &Target,
-    ) -> wasmtime::Result<Result<(HeaderName, hyper::header::HeaderValue), SendError>> {
-        let invalid = |what: &str| {
-            let name = crate::excerpt::clip(&header.name, 100);
-            SendError::Invalid(format!("the header `{name}` has {what}"))
-        };
-        let Ok(name) = HeaderName::from_bytes(header.name.as_bytes()) else {
-            return Ok(Err(invalid("a name that is none")));
-        };
-        let joined = match header.value {
-            HeaderValue::Basic(Credentials { user, password }) => {
-                let user = self.join(user, target)?;
-                let password = self.join(password, target)?;
-                user.and_then(|user| {
-                    let password = password?;
-                    let bytes = secrets::basic(&user.bytes, &password.bytes);
-                    Ok(Joined { bytes, secret: user.secret.or(password.secret) })
-                })
-            }
-            HeaderValue::Parts(parts) => self.join(parts, target)?,
-        };
-        Ok(joined.and_then(|Joined { bytes, secret }| {
-            let value = match secret {
-                Some(key) => secrets::sensitive(bytes, &key)?,
-                // SECURITY: walls::a_line_break_in_a_header_is_refused
-                None => hyper::header::HeaderValue::try_from(bytes)
-                    .map_err(|_| invalid("a control character in its value"))?,
-            };
-            Ok((name, value))
-        }))
-    }
-
-    /// Joins parts; each secret is asked about for this target.
-    fn join(
-        &mut self,
-        parts: Vec<Part>,
-        target: &Target,
-    ) -> wasmtime::Result<Result<Joined, SendError>> {
-        let max = self.grants.limits().host_call_bytes;
-        let mut joined = Joined::default();
-        for part in parts {
-            let appended = match part {
-                Part::Bytes(bytes) => joined.plain(&bytes),
-                Part::Text(text) => joined.plain(text.as_bytes()),
-                Part::Secret(secret) => self.secret(&mut joined, &secret, Form::Plain, target)?,
-                Part::SecretInForm(secret) => {
-                    self.secret(&mut joined, &secret, Form::Percent, target)?
-                }
-                Part::SecretInJson(secret) => {
-                    self.secret(&mut joined, &secret, Form::Json, target)?
-                }
-            };
-            if let Err(error) = appended {
-                return Ok(Err(error));
-            }
-            // A handle is a few bytes, and what it stands for may be many.
-            // SECURITY: walls::a_secret_named_very_often_does_not_grow_without_end
-            if joined.bytes.len() > max {
-                let text = format!("a header or the body is larger than {} KiB", max >> 10);
-                return Ok(Err(SendError::Invalid(text)));
-            }
-        }
-        self.charge(joined.bytes.len());
-        Ok(Ok(joined))
-    }
-
-    /// Appends a secret, if it may go to this target.
-    fn secret(
-        &mut self,
-        joined: &mut Joined,
-        secret: &Resource<SecretHandle>,
-        form: Form,
-        target: &Target,
-    ) -> wasmtime::Result<Result<(), SendError>> {
-        let handle = self.table.get(secret)?;
-        // SECURITY: walls::a_secret_is_not_sent_to_a_host_that_policy_does_not_name
-        let _permit = match self.grants.secret_in_http(&handle.key, target) {
-            Ok(permit) => permit,
-            Err(denied) => {
-                let subject = format!("{} to {target}", handle.key);
-                let Self { auditor, .. } = self;
-                auditor.denied("secret", &subject, &denied);
-                return Ok(Err(SendError::Denied(denied.rule)));
-            }
-        };
-        secrets::append(&mut joined.bytes, &handle.text, form);
-        joined.secret.get_or_insert_with(|| handle.key.clone());
-        Ok(Ok(()))
-    }
-}
-
-/// A request whose parts are joined.
-struct Framed<'a> {
-    method: &'a str,
-    path: &'a str,
-    headers: HeaderMap,
-    body: Bytes,
-}
-
-impl Framed<'_> {
-    fn prepare(
-        self,
-        egress: &Arc<Egress>,
-        permit: HttpPermit,
-        patience: Patience,
-    ) -> Result<(Ready, Bytes), CallError> {
-        let Self { method, path, mut headers, body } = self;
-        let (method, path) = (head::method(method)?, head::path(path)?);
-        let length = u64::try_from(body.len()).unwrap_or(u64::MAX);
-        // RFC 9110, 8.6: where a body is usual, its absence is said.
-        let has_body = [Method::POST, Method::PUT, Method::PATCH].contains(&method);
-        if length > 0 || has_body {
-            headers.entry(CONTENT_LENGTH).or_insert_with(|| length.into());
-        }
-        let head = Head { method, path, headers, length: Some(length) };
-        Ok((egress.prepare(permit, head, patience)?, body))
-    }
-}
-
-/// Joined parts, and the key of the first secret among them.
-#[derive(Default)]
-struct Joined {
-    bytes: Vec<u8>,
-    secret: Option<String>,
-}
-
-impl Joined {
-    fn plain(&mut self, bytes: &[u8]) -> Result<(), SendError> {
-        self.bytes.extend_from_slice(bytes);
-        Ok(())
     }
 }
 
@@ -279,7 +157,8 @@ async fn whole(response: hyper::Response<ResponseBody>, max: usize) -> Result<Re
     let headers = parts.headers.iter().map(|(name, value)| {
         (name.as_str().to_owned(), String::from_utf8_lossy(value.as_bytes()).into_owned())
     });
-    Ok(Response { status: parts.status.as_u16(), headers: headers.collect(), body: bytes })
+    let (status, headers) = (parts.status.as_u16(), headers.collect());
+    Ok(Response { status, headers, body: bytes, secret: None })
 }
 
 impl From<CallError> for Answer {

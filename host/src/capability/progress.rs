@@ -1,6 +1,6 @@
 //! `blockhouse:block/progress`: the timeline of the run.
 
-use crate::capability::types::SecretHandle;
+use crate::capability::types::{Origin, SecretHandle};
 use crate::outcome::{LimitHit, LimitName};
 use crate::sandbox::bindings::blockhouse::block::progress::{
     Host, HostStep, OutputType, OutputValue, StepDeclaration, StepError,
@@ -143,7 +143,8 @@ impl Progress {
         &self.abort
     }
 
-    fn watch_abort(&self) -> &Abort {
+    /// As [`abort`](Self::abort), for the component: from now on it watches.
+    pub(crate) fn watch_abort(&self) -> &Abort {
         self.watches_abort.store(true, Ordering::Relaxed);
         &self.abort
     }
@@ -295,13 +296,24 @@ impl RunState {
         secret: &Resource<SecretHandle>,
     ) -> wasmtime::Result<Result<Result<Output, timeline::InvalidOutput>, Denied>> {
         let secret = self.table.get(secret)?;
-        // SECURITY: walls::a_secret_goes_into_no_output_without_a_grant
-        if let Err(denied) = self.grants.secret_in_output(&secret.key) {
-            self.auditor.denied("secret in output", &secret.key, &denied);
-            return Ok(Err(denied));
-        }
+        let granted = match &secret.origin {
+            // SECURITY: walls::a_secret_goes_into_no_output_without_a_grant
+            Origin::Run(entry) => self.grants.secret_in_output(&entry.key).map(|_| entry),
+            // SECURITY: walls::a_token_is_neither_shown_nor_passed_on
+            // SECURITY: walls::a_received_secret_is_neither_shown_nor_passed_on
+            origin @ (Origin::Received(_) | Origin::Signed { .. }) => {
+                Err(origin.for_requests_only(&self.grants))
+            }
+        };
+        let entry = match granted {
+            Ok(entry) => entry,
+            Err(denied) => {
+                self.auditor.denied("secret in output", &secret.origin.subject(), &denied);
+                return Ok(Err(denied));
+            }
+        };
         let text = secret.text.expose_secret();
-        Ok(Ok(if secret.is_json {
+        Ok(Ok(if entry.is_json {
             Output::json(kind, text, true)
         } else {
             Output::text(kind, text, true)

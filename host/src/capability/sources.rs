@@ -22,8 +22,8 @@ impl Host for RunState {
             Some(secret) => {
                 let handle = self.table.get(&secret)?;
                 // SECURITY: walls::terraform::a_secret_is_not_given_to_programs_without_a_grant
-                if let Err(denied) = self.grants.secret_in_terraform(&handle.key) {
-                    self.auditor.denied("secret", &handle.key, &denied);
+                if let Err(denied) = self.in_terraform(&handle.origin) {
+                    self.auditor.denied("secret", &handle.origin.subject(), &denied);
                     return Ok(Err(CheckoutError::Denied(denied.rule)));
                 }
                 Some(handle.text.clone())

@@ -5,7 +5,7 @@ mod parts;
 
 pub(super) use answers::failed;
 
-use super::types::SecretHandle;
+use super::types::{Entry, Origin, SecretHandle};
 use crate::sandbox::RunState;
 use crate::sandbox::bindings::blockhouse::block::terraform::{
     Host, InitOptions, OperationError, OutputShape, Part, Tool, ToolOutput, ToolValue,
@@ -23,8 +23,6 @@ pub(super) type Answer<T> = wasmtime::Result<Result<T, OperationError>>;
 pub struct Native {
     /// The run's workspace.
     pub workspace: Workspace,
-    /// The run's document, its secrets opened.
-    pub document: SecretString,
 }
 
 impl Host for RunState {
@@ -147,7 +145,8 @@ impl RunState {
                     shape,
                     terraform::OutputShape::Boolean | terraform::OutputShape::WholeNumber
                 );
-                let handle = SecretHandle { key: name.clone(), text, is_json, is_code: false };
+                let entry = Entry { key: name.clone(), is_json, is_code: false };
+                let handle = SecretHandle { origin: Origin::Run(entry), text };
                 ToolValue::Secret(self.table.push(handle)?)
             }
         };

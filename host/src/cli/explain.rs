@@ -1,5 +1,6 @@
 //! What `blockhouse policy explain` prints: who may do what, and which line says so.
 
+mod requests;
 mod terraform;
 
 use crate::config::routes::{Component, Route};
@@ -11,8 +12,8 @@ use crate::run::{InputKind, Run};
 use crate::sandbox::anatomy::{Anatomy, Need};
 use crate::telemetry::chain;
 use blockhouse_policy::{
-    Denied, FilesAccess, Grants, HostPattern, HttpRule, Limits, Pattern, Policy, Position,
-    RouteMatch, SecretUse, Subject, Target,
+    Denied, FilesAccess, Grants, HttpRule, Limits, Pattern, Position, RouteMatch, SecretUse,
+    Subject,
 };
 use std::fmt::{self, Write as _};
 
@@ -111,7 +112,8 @@ impl fmt::Display for Explanation<'_> {
                     if let Some(asked) = &order.terraform {
                         terraform::write_asked(f, &route.grants, asked)?;
                     }
-                    return write_secrets(f, &route.grants, order);
+                    write_secrets(f, &route.grants, order)?;
+                    return requests::write_document(f, &route.grants);
                 }
             }
         }
@@ -180,10 +182,15 @@ fn write_grants(f: &mut fmt::Formatter<'_>, grants: &Grants) -> fmt::Result {
         let keys = rule.keys.iter().map(Pattern::as_str);
         let places = rule.uses.iter().map(|place| match place {
             SecretUse::Http => format!("requests to {}", listed(&rule.hosts)),
+            SecretUse::Jwt => format!("tokens for {}", listed(&rule.hosts)),
             SecretUse::Outputs => "outputs".to_owned(),
             SecretUse::Terraform => "Terraform".to_owned(),
         });
         let what = format!("use the secrets {} in {}", listed(keys), listed(places));
+        rules.push((what, &rule.position, &rule.reason));
+    }
+    for rule in policy.run_documents() {
+        let what = format!("have the run's document given to {}", listed(&rule.hosts));
         rules.push((what, &rule.position, &rule.reason));
     }
     if let Some(rule) = policy.configuration() {
@@ -291,71 +298,14 @@ fn write_secrets(f: &mut fmt::Formatter<'_>, grants: &Grants, order: &Order) -> 
         }
         let answer = grants.secret_in_output(key).map(|permit| permit.rule().clone());
         write_answer(f, "in outputs", answer)?;
-        write_requests(f, grants, key)?;
-    }
-    Ok(())
-}
-
-/// To which hosts a secret goes: those that are named are asked about, of patterns only the rule can be told.
-fn write_requests(f: &mut fmt::Formatter<'_>, grants: &Grants, key: &str) -> fmt::Result {
-    let policy = grants.policy();
-    let excess = grants.excess();
-    let mut is_sent = false;
-    let headers = policy.http().iter().filter_map(|rule| {
-        let header = rule.headers().iter().find(|header| header.secret == *key)?;
-        Some((rule.hosts(), rule.position(), Some(header)))
-    });
-    let uses = policy.secret_uses().iter().filter_map(|rule| {
-        let is_meant = rule.keys.iter().any(|pattern| pattern.matches(key));
-        let is_http = rule.uses.contains(&SecretUse::Http);
-        (is_meant && is_http).then_some((&*rule.hosts, &rule.position, None))
-    });
-    for (hosts, at, header) in headers.chain(uses) {
-        let way = header.map_or_else(String::new, |header| format!(" as {}", header.name));
-        for host in hosts {
-            is_sent = true;
-            let targets = targets(policy, host);
-            if targets.is_empty() {
-                let is_bounded = excess.iter().any(|excess| excess.at == *at);
-                let bounded = if is_bounded { " and the ceiling" } else { "" };
-                let place = format!("to {host}{way}, where [[http]]{bounded} lets it");
-                writeln!(f, "    in requests    yes: {place}  [{at}]")?;
-            }
-            for target in targets {
-                let denied = match header {
-                    Some(_) => grants.http(&target).err(),
-                    None => grants.secret_in_http(key, &target).err(),
-                };
-                match denied {
-                    None => writeln!(f, "    in requests    yes: to {target}{way}  [{at}]")?,
-                    Some(denied) => write_denied(f, "in requests", &denied)?,
-                }
-            }
+        requests::write_secret(f, grants, key)?;
+        if grants.policy().secret_uses().iter().any(|rule| rule.uses.contains(&SecretUse::Jwt)) {
+            let answer = grants.secret_in_jwt(key).map(|permit| permit.rule().clone());
+            write_answer(f, "signs tokens", answer)?;
+            requests::write_tokens(f, grants, key)?;
         }
     }
-    if !is_sent {
-        let file = policy.file();
-        writeln!(f, "    in requests    no: the policy grants it to no host  [{file}]")?;
-    }
     Ok(())
-}
-
-/// The places that a host's name stands for, by the rules of the policy that mention it; none for a pattern.
-fn targets(policy: &Policy, host: &HostPattern) -> Vec<Target> {
-    let HostPattern::Name(name) = host else { return Vec::new() };
-    let mut targets = Vec::new();
-    for rule in policy.http().iter().filter(|rule| rule.hosts().contains(host)) {
-        for scheme in rule.schemes() {
-            let first = rule.ports().first().map(|ports| *ports.ports().start());
-            let port = first.unwrap_or_else(|| scheme.default_port());
-            targets.extend(Target::parse(scheme.as_str(), &format!("{name}:{port}")).ok());
-        }
-    }
-    if targets.is_empty() {
-        // No rule has this very name; one with a pattern may grant it.
-        targets.extend(Target::parse("https", name).ok());
-    }
-    targets
 }
 
 fn write_answer(
@@ -396,6 +346,7 @@ fn write_needs(f: &mut fmt::Formatter<'_>, route: &Route) -> fmt::Result {
             Need::HttpWhenUsed => {
                 ("outbound HTTP, if it uses it", route.grants.allows_http().err())
             }
+            Need::Jwt => ("to sign tokens", route.grants.allows_jwt().err()),
             Need::Terraform => ("Terraform", route.grants.terraform().err()),
             Need::Nothing | Need::Unknown => {
                 writeln!(f, "  {import}: not offered to components")?;

@@ -114,6 +114,9 @@ impl Report<'_> {
         if let (true, Err(denied)) = (self.has(Need::Http), grants.allows_http()) {
             refusals.push(format!("it needs outbound HTTP: {}", denied.rule));
         }
+        if let (true, Err(denied)) = (self.has(Need::Jwt), grants.allows_jwt()) {
+            refusals.push(format!("it needs to sign tokens: {}", denied.rule));
+        }
         if let (true, Err(denied)) = (self.has(Need::Terraform), grants.terraform()) {
             refusals.push(format!("it needs Terraform: {}", denied.rule));
         }
@@ -142,6 +145,7 @@ impl Report<'_> {
                 Need::HttpWhenUsed => {
                     "outbound HTTP, if it uses it; without the grant every request is denied"
                 }
+                Need::Jwt => "to sign tokens with a secret",
                 Need::Terraform => "Terraform",
                 Need::Nothing | Need::Unknown => "unknown: not offered to components",
             };
@@ -177,6 +181,12 @@ impl Report<'_> {
         if self.has(Need::Http) || self.has(Need::HttpWhenUsed) {
             text.push_str(
                 "\n[[http]]\nreason = \"Which service this is, and what it is needed for.\"\nhosts = [\"api.example.com\"]\n",
+            );
+        }
+        if self.has(Need::Jwt) {
+            text.push_str(
+                "\n[[secrets.use]]\nreason = \"Which key this is, and where its tokens go.\"\nkeys = [\"app_key\"]\n\
+                 in = [\"jwt\"]\nhosts = [\"api.example.com\"]\n",
             );
         }
         text

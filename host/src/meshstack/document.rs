@@ -4,6 +4,7 @@
 //! Hostile input: parts that we don't name are skipped without recursion (any depth is fine), numbers that we don't
 //! compute with are kept as text (see [`Json`](crate::run::Json)), and errors name the place, never the value.
 
+mod addresses;
 mod envelope;
 mod fault;
 mod full;

@@ -1,25 +1,66 @@
-//! The run's document with its secrets opened, for what is to see the whole of it: [`opened`].
+//! The run's document with its secrets opened, for what is to see it: [`OpenedDocument`].
 
 use super::{OpenedRun, Value};
 use secrecy::{ExposeSecret as _, SecretString};
 use serde_json::value::RawValue;
 use std::collections::BTreeMap;
+use zeroize::Zeroizing;
 
 /// One level of an object; the parts below stay text, so that neither digits nor fields that we don't know are lost.
 type Level = BTreeMap<String, Box<RawValue>>;
 
+/// Where the implementation is.
+const IMPLEMENTATION: &[&str] = &["spec", "buildingBlockDefinition", "spec", "implementation"];
+
 /// The run's document with the plain text of each secret in its place; everything else stays as it was received.
-///
-/// `None` if the document does not have the form that the run was read from.
-#[must_use]
-pub fn opened(document: &str, run: &OpenedRun) -> Option<SecretString> {
-    let opened = edit(document, &["spec"], &|spec| {
-        let spec =
-            edit(spec, &["buildingBlock", "spec", "inputs"], &|inputs| open_inputs(inputs, run))?;
-        let path = ["buildingBlockDefinition", "spec", "implementation"];
-        edit(&spec, &path, &|settings| open_settings(settings, run))
-    });
-    opened.map(SecretString::from)
+#[derive(Debug)]
+pub struct OpenedDocument {
+    text: SecretString,
+    /// Settings of the implementation that belong to the definition alone.
+    sealed: &'static [&'static str],
+}
+
+/// How much of the implementation is in a document that goes to others.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum DocumentForm {
+    /// All but the settings that were sealed.
+    AllButSealed,
+    /// Its type.
+    TypeOnly,
+}
+
+impl OpenedDocument {
+    /// `None` if the document does not have the form that the run was read from.
+    #[must_use]
+    pub fn of(document: &str, run: &OpenedRun) -> Option<Self> {
+        let opened = edit(document, &["spec", "buildingBlock", "spec", "inputs"], &|inputs| {
+            open_inputs(inputs, run)
+        });
+        let opened = edit(&opened?, IMPLEMENTATION, &|settings| open_settings(settings, run))?;
+        let sealed = run.run.definition.implementation.sealed_fields();
+        Some(Self { text: SecretString::from(opened), sealed })
+    }
+
+    /// All of it, for what is executed here in the definition's name.
+    #[must_use]
+    pub fn text(&self) -> &SecretString {
+        &self.text
+    }
+
+    /// What others are given of it: the inputs and the run token, but never the definition's own secrets.
+    // SECURITY: run::document::tests::others_are_not_given_the_definitions_own_secrets
+    #[must_use]
+    pub fn for_others(&self, form: DocumentForm) -> Option<Zeroizing<String>> {
+        let text = edit(self.text.expose_secret(), IMPLEMENTATION, &|settings| {
+            let mut settings: Level = serde_json::from_str(settings).ok()?;
+            settings.retain(|key, _| match form {
+                DocumentForm::AllButSealed => !self.sealed.contains(&key.as_str()),
+                DocumentForm::TypeOnly => key == "type",
+            });
+            serde_json::to_string(&settings).ok()
+        });
+        text.map(Zeroizing::new)
+    }
 }
 
 /// Replaces what is at the end of `path` in an object.
@@ -89,6 +130,7 @@ mod tests {
                 version: 1,
                 implementation,
             },
+            links: Vec::new(),
         };
         OpenedRun { run, inputs, settings }
     }
@@ -97,12 +139,14 @@ mod tests {
         OpenedInput { key: key.to_owned(), kind, value, environment: false }
     }
 
-    #[test]
-    fn secrets_are_opened_and_all_else_stays_digit_for_digit() {
-        let document = r#"{"new":1e400,"spec":{"buildingBlock":{"spec":{"inputs":[
-            {"key":"a","value":"sealed","isSensitive":true},{"key":"n","value":9007199254740993.10,"x":null},
-            {"key":"i","value":7,"isSensitive":true}]}},
-            "buildingBlockDefinition":{"spec":{"implementation":{"type":"TERRAFORM","sshPrivateKey":"sealed"}}}}}"#;
+    const DOCUMENT: &str = r#"{"new":1e400,"spec":{"runToken":"eyJ","buildingBlock":{"spec":{"inputs":[
+        {"key":"a","value":"sealed","isSensitive":true},{"key":"n","value":9007199254740993.10,"x":null},
+        {"key":"i","value":7,"isSensitive":true}]}},
+        "buildingBlockDefinition":{"spec":{"version":1.0,"implementation":{"type":"TERRAFORM","async":false,
+        "digits":1.10,"sshPrivate\u004bey":"sealed"}}}}}"#;
+
+    /// All that is opened in it.
+    fn opened() -> OpenedDocument {
         let secret = |text: &str| Value::Secret(SecretString::from(text));
         let inputs = vec![
             input("a", InputKind::String, secret("plain \"text\"\n")),
@@ -110,8 +154,13 @@ mod tests {
             input("i", InputKind::Integer, secret("7")),
         ];
         let run = run(inputs, vec![("sshPrivateKey".to_owned(), secret("KEY"))]);
-        let opened = opened(document, &run).unwrap();
-        let text = opened.expose_secret();
+        OpenedDocument::of(DOCUMENT, &run).unwrap()
+    }
+
+    #[test]
+    fn secrets_are_opened_and_all_else_stays_digit_for_digit() {
+        let opened = opened();
+        let text = opened.text().expose_secret();
         for part in [
             r#""new":1e400"#,
             r#""value":"plain \"text\"\n""#,
@@ -127,10 +176,30 @@ mod tests {
     }
 
     #[test]
+    fn others_are_not_given_the_definitions_own_secrets() {
+        let opened = opened();
+        let inputs = r#""value":"plain \"text\"\n""#;
+        let all = opened.for_others(DocumentForm::AllButSealed).unwrap();
+        let implementation = r#""implementation":{"async":false,"digits":1.10,"type":"TERRAFORM"}"#;
+        for part in [r#""new":1e400"#, r#""runToken":"eyJ""#, inputs, implementation] {
+            assert!(all.contains(part), "{part} is not in {}", *all);
+        }
+        let bare = opened.for_others(DocumentForm::TypeOnly).unwrap();
+        let implementation = r#""implementation":{"type":"TERRAFORM"},"version":1.0"#;
+        for part in [r#""new":1e400"#, r#""runToken":"eyJ""#, inputs, implementation] {
+            assert!(bare.contains(part), "{part} is not in {}", *bare);
+        }
+        for text in [all, bare] {
+            assert!(!text.contains("KEY") && !text.contains("sealed"), "{}", *text);
+        }
+        assert!(!format!("{opened:?}").contains("plain"), "{opened:?}");
+    }
+
+    #[test]
     fn another_form_is_none() {
         let run = run(Vec::new(), Vec::new());
         for document in ["", "[]", "{}", r#"{"spec":{"buildingBlock":[]}}"#] {
-            assert!(opened(document, &run).is_none(), "{document}");
+            assert!(OpenedDocument::of(document, &run).is_none(), "{document}");
         }
     }
 }

@@ -21,6 +21,8 @@ pub enum Need {
     Http,
     /// The grant of outbound HTTP, as with files only when it is used: without the grant every request is denied.
     HttpWhenUsed,
+    /// The grant of signing with a secret. Nobody imports this interface without meaning it.
+    Jwt,
     /// Nothing: it does no harm.
     Nothing,
     /// The grant of Terraform. Nobody imports these interfaces without meaning it.
@@ -34,6 +36,7 @@ const INTERFACES: &[(&str, Need)] = &[
     ("blockhouse:block/artifacts", Need::Terraform),
     ("blockhouse:block/configuration", Need::Nothing),
     ("blockhouse:block/http", Need::Http),
+    ("blockhouse:block/jwt", Need::Jwt),
     ("blockhouse:block/progress", Need::Nothing),
     ("blockhouse:block/sources", Need::Terraform),
     ("blockhouse:block/terraform", Need::Terraform),
@@ -228,6 +231,7 @@ mod tests {
     fn an_import_is_known_by_its_name_and_its_version() {
         assert_eq!(Need::of("wasi:http/types@0.2.9"), Need::HttpWhenUsed);
         assert_eq!(Need::of("blockhouse:block/http@0.1.0"), Need::Http);
+        assert_eq!(Need::of("blockhouse:block/jwt@0.1.0"), Need::Jwt);
         for other in [
             "wasi:sockets/tcp@0.2.0",
             "wasi:http/types@0.3.0",

@@ -143,6 +143,7 @@ impl Component {
         for (import, need) in &*self.needs {
             let (what, denied) = match need {
                 Need::Http => ("outbound HTTP", grants.allows_http().err()),
+                Need::Jwt => ("to sign tokens", grants.allows_jwt().err()),
                 Need::Terraform => ("Terraform", grants.terraform().err()),
                 Need::Files | Need::HttpWhenUsed | Need::Nothing | Need::Unknown => continue,
             };

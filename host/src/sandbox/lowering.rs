@@ -1,8 +1,8 @@
 //! Hands a run to the component: secrets become handles on the way.
 
 use super::bindings::blockhouse::block::types as wit;
-use crate::capability::types::SecretHandle;
-use crate::run::{Author, Behavior, InputKind, OpenedRun, Trigger, Value};
+use crate::capability::types::{Entry, Origin, SecretHandle};
+use crate::run::{Author, Behavior, InputKind, OpenedRun, RunLink, Trigger, Value};
 use secrecy::{ExposeSecret, SecretString};
 use wasmtime::component::ResourceTable;
 
@@ -57,6 +57,7 @@ pub(super) fn run(table: &mut ResourceTable, opened: OpenedRun) -> wasmtime::Res
             implementation_type: run.definition.implementation.kind,
             settings,
         },
+        links: run.links.into_iter().map(link).collect(),
     })
 }
 
@@ -89,7 +90,8 @@ fn push(
     debug_assert!(
         !is_json || serde_json::from_str::<serde::de::IgnoredAny>(text.expose_secret()).is_ok()
     );
-    Ok(table.push(SecretHandle { key: key.to_owned(), text, is_json, is_code })?)
+    let origin = Origin::Run(Entry { key: key.to_owned(), is_json, is_code });
+    Ok(table.push(SecretHandle { origin, text })?)
 }
 
 fn input_type(kind: InputKind) -> wit::InputType {
@@ -104,6 +106,10 @@ fn input_type(kind: InputKind) -> wit::InputType {
         InputKind::SingleSelect => wit::InputType::SingleSelect,
         InputKind::String => wit::InputType::String,
     }
+}
+
+fn link(RunLink { name, href }: RunLink) -> wit::Link {
+    wit::Link { name, href }
 }
 
 fn trigger(trigger: Trigger) -> wit::Trigger {

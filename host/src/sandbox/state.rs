@@ -8,6 +8,7 @@ use crate::audit::Auditor;
 use crate::capability::http::wasi::WasiHttp;
 use crate::capability::http::{Egress, HeaderSecrets};
 use crate::capability::{Native, Progress};
+use crate::run::OpenedDocument;
 use crate::rundir::WorkDirectory;
 use blockhouse_policy::Grants;
 use std::sync::Arc;
@@ -32,6 +33,8 @@ pub(crate) struct RunState {
     pub(crate) wasi_http: WasiHttp,
     /// What it drives native programs with, if it may.
     pub(crate) native: Option<Native>,
+    /// The run's document, which it never sees.
+    pub(crate) document: Option<Arc<OpenedDocument>>,
     wasi: WasiCtx,
     work: u64,
     preempted: bool,
@@ -40,7 +43,7 @@ pub(crate) struct RunState {
 impl RunState {
     /// Fails if the directory that it is to see can't be opened.
     pub(super) fn new(job: &mut Job) -> wasmtime::Result<Self> {
-        let native = job.native.take();
+        let (native, document) = (job.native.take(), job.document.take());
         let Job { grants, progress, auditor, work, .. } = job;
         let work = work.as_ref();
         let mut table = ResourceTable::new();
@@ -71,6 +74,7 @@ impl RunState {
             wasi_http: WasiHttp::new(Arc::clone(&egress)),
             egress,
             native,
+            document,
             table,
             files,
             limiter,

@@ -15,11 +15,13 @@ pub mod bindings {
 }
 
 pub mod files;
+pub mod misuse;
 pub mod raw;
 pub mod wasi_http;
 
 pub use bindings::blockhouse::block::configuration;
 pub use bindings::blockhouse::block::http;
+pub use bindings::blockhouse::block::jwt;
 pub use bindings::blockhouse::block::progress::{
     OutputValue, Step, StepDeclaration, StepError, aborted, declare, pause, summarize,
 };

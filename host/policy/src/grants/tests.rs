@@ -3,6 +3,8 @@ use crate::files::FilesAccess;
 use crate::host_pattern::HostPattern;
 use core::net::IpAddr;
 
+mod given_away;
+
 const REASON: &str = "reason = \"test\"\n";
 
 fn policy(name: &str, text: &str) -> Arc<Policy> {
@@ -50,6 +52,13 @@ fn nothing_is_granted_by_default() {
         assert!(grants.reveal("token").is_err());
         assert!(grants.secret_in_output("token").is_err());
         assert!(grants.secret_in_http("token", &target("https://example.com")).is_err());
+        assert!(grants.allows_jwt().is_err());
+        assert!(grants.secret_in_jwt("token").is_err());
+        assert!(grants.token_in_http("token", &target("https://example.com")).is_err());
+        let place = target("https://example.com");
+        assert!(grants.received_in_http(&place, &place).is_err());
+        assert!(grants.allows_run_document().is_err());
+        assert!(grants.run_document(&target("https://example.com")).is_err());
         assert!(grants.terraform().is_err());
         assert!(grants.secret_in_terraform("token").is_err());
         assert!(grants.allows_files().is_err());
@@ -145,7 +154,8 @@ fn every_question_is_asked_of_the_ceiling_too() {
         "{}headers = [{{ name = \"Authorization\", secret = \"token\" }}]\n\
          [files]\nREASON\nwork = \"read-write\"\nquota_mib = 10\nquota_files = 10\n\
          [[secrets.reveal]]\nREASON\nkeys = [\"token\"]\n\
-         [[secrets.use]]\nREASON\nkeys = [\"*\"]\nin = [\"outputs\", \"http\"]\nhosts = [\"a.example\"]\n\
+         [[secrets.use]]\nREASON\nkeys = [\"*\"]\nin = [\"outputs\", \"http\", \"jwt\"]\nhosts = [\"a.example\"]\n\
+         [[run_document]]\nREASON\nhosts = [\"a.example\"]\n\
          [configuration]\nREASON\nvalues = {{ region = \"eu\" }}",
         http("\"a.example\"")
     );
@@ -158,15 +168,21 @@ fn every_question_is_asked_of_the_ceiling_too() {
             grants.secret_in_output("x").is_ok(),
             grants.secret_in_http("x", &to).is_ok(),
             grants.configuration().next().is_some(),
+            grants.allows_jwt().is_ok(),
+            grants.secret_in_jwt("x").is_ok(),
+            grants.token_in_http("x", &to).is_ok(),
+            grants.received_in_http(&to, &to).is_ok(),
+            grants.allows_run_document().is_ok(),
+            grants.run_document(&to).is_ok(),
         ]
     };
-    assert_eq!(answers(&grants(&all)), [true; 6]);
+    assert_eq!(answers(&grants(&all)), [true; 12]);
     let same = under(&all, &all);
-    assert_eq!(answers(&same), [true; 6]);
+    assert_eq!(answers(&same), [true; 12]);
     assert_eq!(same.excess(), []);
     let none = under(&all, "");
-    assert_eq!(answers(&none), [false; 6]);
-    assert_eq!(none.excess().len(), 6, "{:#?}", none.excess());
+    assert_eq!(answers(&none), [false; 12]);
+    assert_eq!(none.excess().len(), 8, "{:#?}", none.excess());
 }
 
 #[test]
@@ -309,6 +325,9 @@ fn random_policy(random: &mut fastrand::Rng) -> String {
     text += &format!("[[secrets.reveal]]\nREASON\nkeys = [{}]\n", pick(&["\"a\"", "\"b\""]));
     text += "[[secrets.use]]\nREASON\nin = [\"outputs\", \"http\"]\n";
     text += &format!("keys = [{}]\nhosts = [{}]\n", pick(&["\"a\"", "\"b*\""]), pick(HOSTS));
+    text += "[[secrets.use]]\nREASON\nin = [\"jwt\"]\n";
+    text += &format!("keys = [{}]\nhosts = [{}]\n", pick(&["\"a\"", "\"b*\""]), pick(HOSTS));
+    text += &format!("[[run_document]]\nREASON\nhosts = [{}]\n", pick(HOSTS));
     text += "[limits]\nREASON\n";
     for key in ["fuel", "steps", "memory_mib", "tenant_runs", "handles"] {
         if random.bool() {
@@ -361,10 +380,13 @@ fn policy_under_a_ceiling_grants_what_both_grant_and_nothing_else() {
                         grants.reveal(key).is_ok(),
                         grants.secret_in_output(key).is_ok(),
                         grants.secret_in_http(key, target).is_ok(),
+                        grants.secret_in_jwt(key).is_ok(),
+                        grants.token_in_http(key, target).is_ok(),
+                        grants.run_document(target).is_ok(),
                     ]
                 };
                 let (both, own, ceiling) = (ask(&both), ask(&own), ask(&ceiling));
-                for question in 0..3 {
+                for question in 0..both.len() {
                     assert_eq!(
                         both[question],
                         own[question] && ceiling[question],
@@ -385,6 +407,10 @@ fn policy_under_a_ceiling_grants_what_both_grant_and_nothing_else() {
         if both.excess().is_empty() {
             for target in &targets {
                 assert_eq!(both.http(target).is_ok(), own.http(target).is_ok(), "{target}");
+                let given = [&both, &own].map(|grants| grants.run_document(target).is_ok());
+                assert_eq!(given[0], given[1], "{target}");
+                let sent = [&both, &own].map(|grants| grants.token_in_http("a", target).is_ok());
+                assert_eq!(sent[0], sent[1], "{target}");
             }
         }
     }

@@ -50,7 +50,11 @@ keys = ["token"]
 [[secrets.use]]
 reason = "r"
 keys = ["token", "db_*"]
-in = ["outputs", "http", "terraform"]
+in = ["outputs", "http", "jwt", "terraform"]
+hosts = ["api.github.com"]
+
+[[run_document]]
+reason = "r"
 hosts = ["api.github.com"]
 
 [configuration]
@@ -135,6 +139,7 @@ fn the_whole_grammar_is_read() {
     assert_eq!(policy.files().expect("files").grant.quota_bytes, 100 << 20);
     assert_eq!(policy.reveals()[0].keys, ["token"]);
     assert_eq!(policy.secret_uses()[0].keys[1].as_str(), "db_*");
+    assert_eq!(policy.run_documents()[0].hosts[0].to_string(), "api.github.com");
     let values = &policy.configuration().expect("values").values;
     assert_eq!(values.len(), 2);
     assert_eq!(values[1], ("region".to_owned(), "eu".to_owned()));
@@ -184,6 +189,8 @@ fn unknown_keys_have_the_nearest_known_one_as_a_hint() {
         ("[files]\n", "quota_file", "did you mean `quota_files`?"),
         ("[[secrets.use]]\n", "key", "did you mean `keys`?"),
         ("[[secrets.reveal]]\n", "hosts", ""),
+        ("[[run_document]]\n", "host", "did you mean `hosts`?"),
+        ("[[run_document]]\n", "keys", ""),
         ("[configuration]\n", "value", "did you mean `values`?"),
         ("[terraform]\n", "repository", "did you mean `repositories`?"),
         ("[terraform.limits]\n", "apply_tim", "did you mean `apply_time`?"),
@@ -217,6 +224,10 @@ fn sections_have_their_shape() {
         ("‹[limits]›\nreason = \"r\"", "[limits] limits nothing"),
         ("‹[secrets]›", "`secrets` grants nothing"),
         ("‹[secrets.use]›\nkeys = [\"a\"]", "`use` must be a list of tables, not a table"),
+        (
+            "‹[run_document]›\nhosts = [\"a\"]",
+            "`run_document` must be a list of tables, not a table",
+        ),
         ("‹[[terraform]]›", "`terraform` must be a table, not a list"),
         ("[[‹identity›]]", "this version can't enforce `identity` yet"),
         ("‹description› = \"again\"", "duplicate key"),

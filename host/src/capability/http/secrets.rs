@@ -59,16 +59,16 @@ impl HeaderSecrets {
         value.extend_from_slice(secret.expose_secret().as_bytes());
         let name = HeaderName::from_bytes(name.as_bytes())
             .map_err(|_| SendError::Invalid(format!("`{name}` is no name of a header")))?;
-        Ok((name, sensitive(value, key)?))
+        Ok((name, sensitive(value, &format!("the secret `{key}`"))?))
     }
 }
 
-/// A header's value that holds the secret `key`, if it can: never with what would end the header.
+/// A header's value that holds `what`, a secret, if it can: never with what would end the header.
 // SECURITY: walls::a_secret_with_a_line_break_is_not_put_into_a_header
-pub(super) fn sensitive(value: Vec<u8>, key: &str) -> Result<HeaderValue, SendError> {
+pub(super) fn sensitive(value: Vec<u8>, what: &str) -> Result<HeaderValue, SendError> {
     let mut value = HeaderValue::try_from(value).map_err(|_| {
         SendError::Invalid(format!(
-            "the secret `{key}` holds a line break or another control character, so that it can't be in a header"
+            "{what} holds a line break or another control character, so that it can't be in a header"
         ))
     })?;
     value.set_sensitive(true);
@@ -126,8 +126,8 @@ mod tests {
     #[test]
     fn secrets_that_would_end_a_header_are_not_put_into_one_nor_into_the_error() {
         for text in ["hunter2\r\nx: y", "hunter2\n", "hunter2\0"] {
-            let error = sensitive(text.as_bytes().to_vec(), "token").unwrap_err().to_string();
-            assert!(error.contains("`token`") && !error.contains("hunter2"), "{error}");
+            let error = sensitive(text.as_bytes().to_vec(), "the key").unwrap_err().to_string();
+            assert!(error.starts_with("the key holds") && !error.contains("hunter2"), "{error}");
         }
         assert!(format!("{:?}", sensitive(b"hunter2".to_vec(), "token")).contains("Sensitive"));
     }

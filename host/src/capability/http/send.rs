@@ -159,6 +159,11 @@ impl Egress {
 }
 
 impl Ready {
+    /// Where it goes.
+    pub(super) fn target(&self) -> &Target {
+        self.permit.target()
+    }
+
     /// Connects and sends. Waits for a connection of the run's if all are in use, for as long as it takes.
     pub(crate) async fn send<B>(self, body: B) -> Result<Response<ResponseBody>, SendError>
     where

@@ -55,10 +55,10 @@ impl RunState {
 
     /// The whole document may be seen by whoever may run scripts: they get it, too.
     fn document(&mut self, joined: &mut Zeroizing<Vec<u8>>) -> Result<(), OperationError> {
-        let Some(native) = &self.native else {
+        let (Some(_), Some(document)) = (&self.native, &self.document) else {
             return Err(OperationError::Denied(super::no_workspace(&self.grants).rule));
         };
-        let text = Zeroizing::new(STANDARD.encode(native.document.expose_secret()));
+        let text = Zeroizing::new(STANDARD.encode(document.text().expose_secret()));
         joined.write(text.as_bytes())
     }
 
@@ -71,9 +71,9 @@ impl RunState {
     ) -> wasmtime::Result<Result<(), OperationError>> {
         let handle = self.table.get(secret)?;
         // SECURITY: walls::terraform::a_secret_is_not_given_to_programs_without_a_grant
-        if let Err(denied) = self.grants.secret_in_terraform(&handle.key) {
-            let key = handle.key.clone();
-            self.auditor.denied("secret", &format!("{key} in Terraform"), &denied);
+        if let Err(denied) = self.in_terraform(&handle.origin) {
+            let subject = format!("{} in Terraform", handle.origin.subject());
+            self.auditor.denied("secret", &subject, &denied);
             return Ok(Err(OperationError::Denied(denied.rule)));
         }
         let text = handle.text.expose_secret();
@@ -90,8 +90,7 @@ impl RunState {
             Form::Content => match content(text) {
                 Some(bytes) => joined.write(&bytes),
                 None => {
-                    let key = &handle.key;
-                    let text = format!("the secret `{key}` is no data URL with base64");
+                    let text = format!("{} is no data URL with base64", handle.origin);
                     Err(OperationError::Invalid(text))
                 }
             },

@@ -4,8 +4,8 @@ use std::collections::BTreeMap;
 
 use serde::Deserialize;
 
-use super::DocumentError;
 use super::fault::quote;
+use super::{DocumentError, addresses};
 use crate::run::{
     Author, Behavior, Block, Definition, Implementation, Input, InputKind, Json, Parent, Run,
     RunId, Trigger,
@@ -24,6 +24,8 @@ const KEY_MAX: usize = 1024;
 #[derive(Deserialize)]
 struct Document {
     spec: SpecBody,
+    #[serde(rename = "_links")]
+    links: Option<Json>,
 }
 
 #[derive(Deserialize)]
@@ -108,7 +110,7 @@ struct DefinitionSpec {
 
 pub(super) fn read(id: RunId, text: &str) -> Result<Run, DocumentError> {
     let mut json = serde_json::Deserializer::from_str(text);
-    let Document { spec } = serde_path_to_error::deserialize(&mut json)
+    let Document { spec, links } = serde_path_to_error::deserialize(&mut json)
         .map_err(|error| DocumentError::from_json(&error.path().to_string(), error.inner()))?;
     check(&spec)?;
     Ok(Run {
@@ -118,6 +120,7 @@ pub(super) fn read(id: RunId, text: &str) -> Result<Run, DocumentError> {
         trigger: spec.trigger.map(trigger),
         block: block(spec.building_block),
         definition: definition(spec.building_block_definition)?,
+        links: addresses::read(links.as_ref())?,
     })
 }
 
@@ -164,7 +167,11 @@ fn check(spec: &SpecBody) -> Result<(), DocumentError> {
         .try_for_each(|key| bounded(key, KEY_MAX, || IMPLEMENTATION.to_owned()))
 }
 
-fn bounded(text: &str, max: usize, path: impl FnOnce() -> String) -> Result<(), DocumentError> {
+pub(super) fn bounded(
+    text: &str,
+    max: usize,
+    path: impl FnOnce() -> String,
+) -> Result<(), DocumentError> {
     if text.len() <= max {
         return Ok(());
     }

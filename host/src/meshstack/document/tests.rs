@@ -313,6 +313,61 @@ fn no_prefix_and_no_flipped_byte_panics() {
     }
 }
 
+fn links(document: &Value) -> Result<Vec<(String, String)>, DocumentError> {
+    let links = parse(document)?.links.into_iter();
+    Ok(links.map(|link| (link.name, link.href)).collect())
+}
+
+#[test]
+fn links_are_ordered_by_name_and_kept_as_they_are() {
+    let mut document = full();
+    document["_links"]["a new one"] = json!({ "href": " ../x\u{7}", "more": [1] });
+    document["_links"]["broken"] = json!("https://mesh");
+    let all = [
+        ("a new one", " ../x\u{7}"),
+        ("meshstackBaseUrl", "https://mesh"),
+        ("registerSource", "https://mesh/status/source"),
+        ("self", "https://mesh/api/meshobjects/meshbuildingblockruns/b"),
+        ("updateSource", "https://mesh/status/source/{sourceId}"),
+    ];
+    assert_eq!(links(&document), Ok(all.map(|(a, b)| (a.to_owned(), b.to_owned())).into()));
+    for nothing in [json!(null), json!([]), json!({}), json!("x"), json!({ "self": { "href": 1 } })]
+    {
+        document["_links"] = nothing;
+        assert_eq!(links(&document), Ok(Vec::new()));
+    }
+}
+
+#[test]
+fn the_address_of_a_plan_is_not_among_the_links() {
+    let mut document = full();
+    document["_links"]["planArtifact"] = json!({ "href": "https://store/plan?signature=s3cr3t" });
+    assert!(links(&document).unwrap().iter().all(|(name, _)| name != "planArtifact"));
+}
+
+#[test]
+fn links_are_bounded_in_number_and_size() {
+    let with = |name: &str, href: &str| {
+        let mut document = full();
+        document["_links"][name] = json!({ "href": href });
+        links(&document)
+    };
+    let said = |name: &str, href: &str| with(name, href).unwrap_err().to_string();
+    assert!(with(&"n".repeat(256), &"h".repeat(8192)).is_ok());
+    let expected = "_links: has 257 bytes where 256 are allowed";
+    assert_eq!(said(&"n".repeat(257), "h"), expected);
+    let expected = "_links.self.href: has 8193 bytes where 8192 are allowed";
+    assert_eq!(said("self", &"h".repeat(8193)), expected);
+    let mut document = full();
+    for n in 0..96 {
+        document["_links"][format!("n{n}")] = json!({ "href": "h" });
+    }
+    let expected = "_links: holds 101 links where 100 are allowed";
+    assert_eq!(links(&document).unwrap_err().to_string(), expected);
+    document["_links"].as_object_mut().unwrap().remove("n1");
+    assert_eq!(links(&document).unwrap().len(), 99);
+}
+
 #[test]
 fn quoted_words_are_bounded_and_clean() {
     let mut document = full();

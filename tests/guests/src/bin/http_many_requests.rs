@@ -13,6 +13,8 @@ fn execute(run: guests::Run) -> guests::Ending {
         body: Vec::new(),
         timeout_milliseconds: None,
         max_response_bytes: None,
+        interruptible: false,
+        take_secret: None,
     };
     for _ in 0..guests::number(&run, "times").unwrap_or(100) {
         guests::tell!(&step, "{}", send(&request).is_ok());

@@ -14,6 +14,8 @@ fn execute(run: guests::Run) -> guests::Ending {
             body: (0..10_000).map(|_| Part::Secret(secret)).collect(),
             timeout_milliseconds: None,
             max_response_bytes: None,
+            interruptible: false,
+            take_secret: None,
         };
         guests::tell!(&step, "{:?}", send(&request).map(|response| response.status));
     }

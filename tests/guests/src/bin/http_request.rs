@@ -14,6 +14,8 @@ fn execute(run: guests::Run) -> guests::Ending {
             body: body(&run),
             timeout_milliseconds: guests::number(&run, "timeout"),
             max_response_bytes: guests::number(&run, "max"),
+            interruptible: false,
+            take_secret: None,
         };
         match send(&request) {
             Ok(response) => {

@@ -91,6 +91,21 @@ async fn a_secret_is_not_sent_to_a_host_that_policy_does_not_name() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn a_key_for_tokens_is_not_sent_itself() {
+    let server = Server::start(|_| ok("hello")).await;
+    let policy = format!("{}{}", granted(server.port), usable("api.test").replace("http'", "jwt'"));
+    for input in ["secret header authorization", "basic", "json", "form"] {
+        let trial = request(&policy, &server.url("/")).secret("token", SECRET);
+        let ended = trial.input(input, text("x")).run().await.succeeded();
+        let words =
+            "policy `test` does not grant the secret `token` in requests to http://api.test";
+        told(&ended, "Denied", words);
+        unseen(&ended);
+    }
+    assert_eq!(server.connections(), 0);
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn a_secret_with_a_line_break_is_not_put_into_a_header() {
     let server = Server::start(|_| ok("hello")).await;
     for secret in ["hunter2\r\nx-smuggled: y", "hunter2\n", "hunter2\0"] {

@@ -184,6 +184,16 @@ fn every_wrong_value_is_one_mistake_in_its_place() {
             ],
         ),
         (
+            "[[run_document]]",
+            &[
+                ("reason", &["‹1›", "‹\"\"›"]),
+                (
+                    "hosts",
+                    &["‹\"a\"›", "‹[]›", "[‹\"a/b\"›]", "[‹\"https://a\"›]", "[\"a\", ‹\"a\"›]"],
+                ),
+            ],
+        ),
+        (
             "[configuration]",
             &[
                 ("reason", &["‹1›", "‹\"\"›"]),
@@ -292,6 +302,7 @@ fn every_missing_key_is_one_mistake_at_its_section() {
         ("[files]", &["reason", "work", "quota_mib", "quota_files"]),
         ("[[secrets.reveal]]", &["reason", "keys"]),
         ("[[secrets.use]]", &["reason", "keys", "in", "hosts"]),
+        ("[[run_document]]", &["reason", "hosts"]),
         ("[configuration]", &["reason", "values"]),
         ("[terraform]", &["reason", "verbs", "repositories"]),
         ("[terraform.limits]", &["reason"]),
@@ -316,4 +327,11 @@ fn every_missing_key_is_one_mistake_at_its_section() {
         only_mistake("description = \"d\"\n‹[[secrets.use]]›\nreason = \"r\"\nkeys = [\"a\"]")
             .message;
     assert_eq!(said, "[[secrets.use]] must say `in`");
+    for used in ["http", "jwt"] {
+        let text = format!(
+            "‹[[secrets.use]]›\nreason = \"r\"\nkeys = [\"a\"]\nin = [\"outputs\", \"{used}\"]"
+        );
+        let said = only_mistake(&format!("description = \"d\"\n{text}")).message;
+        assert_eq!(said, format!("[[secrets.use]] must say `hosts` when `in` has `{used}`"));
+    }
 }
