@@ -7,7 +7,9 @@ use std::sync::Arc;
 
 const CEILING: &str = "description = 'c'\n[[http]]\nreason = 'r'\nhosts = ['*.example.com']\n\
     [terraform]\nreason = 'r'\nverbs = ['plan']\nrepositories = ['https://*.example.com/*']\n\
-    modules = ['git::https://*.example.com/*']\n";
+    modules = ['git::https://*.example.com/*']\n\
+    [[secrets.use]]\nreason = 'r'\nkeys = ['key']\nin = ['jwt']\nhosts = ['*.example.com']\n\
+    [[run_document]]\nreason = 'r'\nhosts = ['*.example.com']\n";
 
 fuzz_target!(|text: &str| {
     let (text, authority) = text.split_once('\0').unwrap_or((text, "a.example.com"));
@@ -38,5 +40,10 @@ fuzz_target!(|text: &str| {
         if bounded.http(&target).is_ok() {
             assert!(alone.http(&target).is_ok() && bound.http(&target).is_ok());
         }
+        let granted = [&bounded, &alone, &bound].map(|grants| {
+            [grants.run_document(&target).is_ok(), grants.token_in_http("key", &target).is_ok()]
+        });
+        let [both, one, most] = granted;
+        assert_eq!(both, [one[0] && most[0], one[1] && most[1]]);
     }
 });
