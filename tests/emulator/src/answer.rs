@@ -1,8 +1,11 @@
 //! What the server answers. Main types: [`Answer`], [`Refused`].
 
 use bytes::Bytes;
-use hyper::StatusCode;
+use hyper::header::CONTENT_TYPE;
+use hyper::{Response, StatusCode};
 use serde_json::{Value, json};
+
+use crate::damage::Dropped;
 
 /// The media type of run documents, in requests and answers.
 pub(crate) const RUN_MEDIA: &str = "application/vnd.meshcloud.api.meshbuildingblockrun.v1.hal+json";
@@ -27,6 +30,15 @@ impl Answer {
 
     pub(crate) fn json(status: StatusCode, content_type: &'static str, body: &Value) -> Self {
         Self::new(status, content_type, body.to_string().into())
+    }
+
+    pub(crate) fn into_response(self) -> Result<Response<Bytes>, Dropped> {
+        let mut response =
+            Response::builder().status(self.status).header(CONTENT_TYPE, self.content_type);
+        for (name, value) in self.headers {
+            response = response.header(name, value);
+        }
+        response.body(self.body).map_err(|_| Dropped)
     }
 
     pub(crate) fn problem(status: StatusCode, message: &str) -> Self {

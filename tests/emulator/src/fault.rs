@@ -70,6 +70,13 @@ impl Fault {
         fault
     }
 
+    /// A redirect to this address, without processing.
+    #[must_use]
+    pub fn redirect(status: u16, to: impl Into<String>) -> Self {
+        let headers = vec![("location".to_owned(), to.into())];
+        Self::Answer { status, headers, body: Vec::new() }
+    }
+
     /// What this counts as in [`crate::Emulator::faults_injected`].
     #[must_use]
     pub fn kind(&self) -> FaultKind {
@@ -185,7 +192,8 @@ impl Gate {
         let _ = self.state.subscribe().wait_for(|state| state.arrived >= requests).await;
     }
 
-    pub(crate) async fn pass(&self) {
+    /// Arrives, and waits until it is open.
+    pub async fn pass(&self) {
         self.state.send_modify(|state| state.arrived += 1);
         let _ = self.state.subscribe().wait_for(|state| state.open).await;
     }

@@ -26,6 +26,7 @@ mod authorization;
 mod body;
 mod builder;
 mod config;
+mod damage;
 mod document;
 mod emulator;
 mod endpoint;
@@ -45,7 +46,9 @@ mod violation;
 mod wire;
 mod world;
 
+pub use body::{AnswerBody, BrokenOff};
 pub use builder::{Builder, DEFAULT_RUNNER_UUID, StartError};
+pub use damage::Dropped;
 pub use emulator::{Emulator, Timeout};
 pub use event::Event;
 pub use fault::{Fault, FaultKind, Gate, RandomFaults};

@@ -11,7 +11,6 @@ use std::thread::JoinHandle;
 use bytes::Bytes;
 use http_body_util::{BodyExt, Limited};
 use hyper::body::Incoming;
-use hyper::header::{CONTENT_LENGTH, CONTENT_TYPE};
 use hyper::http::request::Parts;
 use hyper::server::conn::http1;
 use hyper::service::service_fn;
@@ -21,9 +20,9 @@ use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::{oneshot, watch};
 use tokio::task::JoinSet;
 
-use crate::answer::{Answer, JSON};
 use crate::authorization;
 use crate::body::AnswerBody;
+use crate::damage::Dropped;
 use crate::endpoint::{self, Call};
 use crate::event::Event;
 use crate::fault::Fault;
@@ -34,11 +33,6 @@ use crate::world::World;
 
 /// A plan of 128 MiB in base64, and something to spare: a client that sends more has gone wild.
 const BODY_MAX: usize = 192 * 1024 * 1024;
-
-/// Closes the connection without an answer: the service's only error.
-#[derive(Debug, thiserror::Error)]
-#[error("close the connection without an answer")]
-struct Dropped;
 
 /// What the server and the test's handle share.
 #[derive(Debug)]
@@ -226,16 +220,14 @@ impl Arrival {
         parts: &Parts,
         body: &Bytes,
     ) -> Result<Response<AnswerBody>, Dropped> {
-        match &self.fault {
-            Some(Fault::DropBefore) => return Err(Dropped),
-            Some(Fault::Answer { status, headers, body }) => {
-                self.note_status(shared, *status);
-                return scripted(*status, headers, body);
+        let fault = self.fault.clone().unwrap_or(Fault::Pass);
+        if let Some(instead) = fault.instead() {
+            if let Ok(response) = &instead {
+                self.note_status(shared, response.status().as_u16());
             }
-            Some(Fault::Delay(delay)) => tokio::time::sleep(*delay).await,
-            Some(Fault::Hold(gate)) => gate.pass().await,
-            _ => {}
+            return instead;
         }
+        fault.before().await;
         let answer = {
             let mut world = shared.world();
             let call = Call {
@@ -248,11 +240,10 @@ impl Arrival {
             };
             endpoint::answer(target, call)
         };
-        if matches!(self.fault, Some(Fault::DropAfter)) {
-            return Err(Dropped);
-        }
-        self.note_status(shared, answer.status.as_u16());
-        damaged(answer, self.fault)
+        let status = answer.status.as_u16();
+        let response = fault.damage(answer.into_response()?)?;
+        self.note_status(shared, status);
+        Ok(response)
     }
 
     fn note_status(&self, shared: &Shared, status: u16) {
@@ -261,51 +252,4 @@ impl Arrival {
             record.status = Some(status);
         }
     }
-}
-
-fn scripted(
-    status: u16,
-    headers: &[(String, String)],
-    body: &[u8],
-) -> Result<Response<AnswerBody>, Dropped> {
-    let mut response = Response::builder().status(status);
-    if !headers.iter().any(|(name, _)| name.eq_ignore_ascii_case(CONTENT_TYPE.as_str())) {
-        response = response.header(CONTENT_TYPE, JSON);
-    }
-    for (name, value) in headers {
-        response = response.header(name, value);
-    }
-    // A status or header that HTTP can't carry: nothing fits better than a closed connection.
-    response.body(AnswerBody::whole(Bytes::copy_from_slice(body))).map_err(|_| Dropped)
-}
-
-fn damaged(answer: Answer, fault: Option<Fault>) -> Result<Response<AnswerBody>, Dropped> {
-    let mut content_type = answer.content_type.to_owned();
-    let mut declared = None;
-    let length = answer.body.len();
-    let body = match fault {
-        Some(Fault::ContentType(other)) => {
-            content_type = other;
-            AnswerBody::whole(answer.body)
-        }
-        Some(Fault::MalformedBody) => AnswerBody::whole(Bytes::from_static(b"{\"broken\": \"")),
-        Some(Fault::OversizedBody(left)) => AnswerBody::Oversized { left },
-        Some(Fault::SlowBody { piece, pause }) => AnswerBody::slow(answer.body, piece, pause),
-        Some(Fault::TruncatedBody) => {
-            // An empty body can't be cut short, so at least one byte is promised.
-            declared = Some(length.max(1));
-            let piece = answer.body.slice(..length / 2);
-            let piece = Some(piece).filter(|piece| !piece.is_empty());
-            AnswerBody::Truncated { piece, flushed: false }
-        }
-        _ => AnswerBody::whole(answer.body),
-    };
-    let mut response = Response::builder().status(answer.status).header(CONTENT_TYPE, content_type);
-    for (name, value) in answer.headers {
-        response = response.header(name, value);
-    }
-    if let Some(length) = declared {
-        response = response.header(CONTENT_LENGTH, length);
-    }
-    response.body(body).map_err(|_| Dropped)
 }
