@@ -5,7 +5,7 @@ mod table;
 
 use crate::expect_none;
 use crate::places::is_test_file;
-use crate::repository::{files, text};
+use crate::repository::{File, files, text};
 use crate::rust::{Rust, sources};
 use crate::toml::{Table, dependencies};
 use rules::{Place, check};
@@ -85,16 +85,18 @@ fn policy_decides_and_does_nothing() {
 }
 
 #[test]
-fn the_emulator_knows_nothing_of_the_host() {
+fn fake_servers_know_nothing_of_the_host() {
+    let manifests = ["tests/emulator/Cargo.toml", "tests/remotes/Cargo.toml"];
     let mut found = Vec::new();
-    for file in files().iter().filter(|file| file.is_in(&["tests/emulator/Cargo.toml"])) {
+    for file in files().iter().filter(|file| file.is_in(&manifests)) {
         for key in dependencies(&Table::all(&file.text)) {
             if ["blockhouse", "blockhouse-policy"].contains(&key.name.as_str()) {
                 found.push(format!("{}:{}: depends on the host", file.path, key.line));
             }
         }
     }
-    for (file, rust) in sources().filter(|(file, _)| file.is_in(&["tests/emulator/"])) {
+    let is_fake = |file: &File| file.is_in(&["tests/emulator/", "tests/remotes/"]);
+    for (file, rust) in sources().filter(|(file, _)| is_fake(file)) {
         for path in rust.paths() {
             if ["blockhouse", "blockhouse_policy"].contains(&path.first()) {
                 found.push(format!("{}:{}: uses the host", file.path, rust.line(path.offset)));
