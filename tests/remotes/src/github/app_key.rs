@@ -11,13 +11,13 @@ use data_encoding::BASE64URL_NOPAD;
 use pem::{EncodeConfig, LineEnding, Pem, encode_config};
 use serde_json::Value;
 
-/// A key can't be made.
+/// A key can't be made or read.
 #[derive(Debug)]
 pub struct KeyError;
 
 impl fmt::Display for KeyError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("make an RSA key")
+        f.write_str("make or read an RSA key")
     }
 }
 
@@ -35,7 +35,20 @@ impl AppKey {
     /// # Errors
     /// [`KeyError`] when it can't be made.
     pub fn generate() -> Result<Self, KeyError> {
-        let pair = KeyPair::generate(KeySize::Rsa2048).map_err(|_| KeyError)?;
+        Self::of(KeyPair::generate(KeySize::Rsa2048).map_err(|_| KeyError)?)
+    }
+
+    /// One that was written down, as PKCS#1 or PKCS#8.
+    ///
+    /// # Errors
+    /// [`KeyError`] when it is none.
+    pub fn from_pem(text: &str) -> Result<Self, KeyError> {
+        let der = pem::parse(text).map_err(|_| KeyError)?.into_contents();
+        let pair = KeyPair::from_pkcs8(&der).or_else(|_| KeyPair::from_der(&der));
+        Self::of(pair.map_err(|_| KeyError)?)
+    }
+
+    fn of(pair: KeyPair) -> Result<Self, KeyError> {
         let pkcs8 = pair.as_der().map_err(|_| KeyError)?.as_ref().to_vec();
         Ok(Self { pair, pkcs8 })
     }

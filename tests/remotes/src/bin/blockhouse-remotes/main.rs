@@ -1,5 +1,6 @@
 //! The three fakes as a program, for trying the daemon by hand: `blockhouse-remotes --help`, and the crate's README.
 
+use std::fs::File;
 use std::io::Write as _;
 use std::net::{IpAddr, SocketAddr};
 use std::path::{Path, PathBuf};
@@ -30,7 +31,7 @@ struct Arguments {
     /// Inputs that the workflow, the pipelines and the project declare, besides those that the daemon always sends.
     #[arg(long)]
     input: Vec<String>,
-    /// Where the private key of the GitHub App is written (PEM, PKCS#1).
+    /// The private key of the GitHub App (PEM); made and written there if there is none.
     #[arg(long, default_value = "github-app.pem")]
     app_key: PathBuf,
     /// A certificate for `localhost` (PEM): the servers speak TLS then.
@@ -50,9 +51,7 @@ struct Remotes {
 #[tokio::main(flavor = "current_thread")]
 async fn main() -> anyhow::Result<()> {
     let arguments = Arguments::parse();
-    let key = AppKey::generate()?;
-    std::fs::write(&arguments.app_key, key.pkcs1_pem()?)
-        .with_context(|| format!("write the key to `{}`", arguments.app_key.display()))?;
+    let key = app_key(&arguments.app_key)?;
     let remotes = start(&arguments, &key)?;
     introduce(&remotes, &arguments.app_key)?;
     let result = tokio::select! {
@@ -66,6 +65,21 @@ async fn main() -> anyhow::Result<()> {
     drop(remotes.gitlab.take_violations());
     drop(remotes.azure.take_violations());
     result
+}
+
+/// Never overwrites: what is there may be somebody's real key.
+fn app_key(path: &Path) -> anyhow::Result<AppKey> {
+    if path.exists() {
+        let text = std::fs::read_to_string(path);
+        let text = text.with_context(|| format!("read the key `{}`", path.display()))?;
+        return AppKey::from_pem(&text).with_context(|| format!("use `{}`", path.display()));
+    }
+    let key = AppKey::generate()?;
+    let text = key.pkcs1_pem()?;
+    File::create_new(path)
+        .and_then(|mut file| file.write_all(text.as_bytes()))
+        .with_context(|| format!("write the key to `{}`", path.display()))?;
+    Ok(key)
 }
 
 fn start(arguments: &Arguments, key: &AppKey) -> anyhow::Result<Remotes> {
