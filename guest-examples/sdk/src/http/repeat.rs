@@ -1,0 +1,113 @@
+//! Whether a request is sent again, and when.
+
+use crate::SendError;
+use std::time::{Duration, SystemTime};
+
+/// How often a request is sent altogether.
+const TRIES: u32 = 4;
+
+/// The first wait is up to this long, each further one up to twice as long.
+const WAIT: Duration = Duration::from_secs(1);
+
+/// No wait that a service asks for is longer. Against one that asks for days.
+const RETRY_AFTER_MAX: Duration = Duration::from_secs(60);
+
+/// How long to wait after a try that had no answer; none if the next one would not fare better.
+pub(super) fn after_error(error: &SendError, tries: u32, random: u64) -> Option<Duration> {
+    let is_passing = matches!(error, SendError::Network(_) | SendError::Timeout(_));
+    (is_passing && tries < TRIES).then(|| jitter(tries, random))
+}
+
+/// How long to wait after an answer; none if it is final.
+pub(super) fn after_answer(
+    status: u16,
+    retry_after: Option<&str>,
+    tries: u32,
+    now: SystemTime,
+    random: u64,
+) -> Option<Duration> {
+    let asked = retry_after.and_then(|value| parse(value, now));
+    let is_passing = match status {
+        429 | 500..=599 => true,
+        // GitHub says so when there were too many requests in a short time.
+        403 => asked.is_some(),
+        _ => false,
+    };
+    let wait = asked.unwrap_or_default().min(RETRY_AFTER_MAX);
+    // Those who were told the same time shall not come at the same time.
+    (is_passing && tries < TRIES).then(|| wait + jitter(tries, random))
+}
+
+/// Full jitter: anything from nothing to the longest wait.
+fn jitter(tries: u32, random: u64) -> Duration {
+    let longest = WAIT.saturating_mul(1 << tries.saturating_sub(1).min(16));
+    let milliseconds = u64::try_from(longest.as_millis()).unwrap_or(u64::MAX);
+    Duration::from_millis(random % milliseconds.saturating_add(1))
+}
+
+/// `Retry-After`: seconds, or a date.
+fn parse(value: &str, now: SystemTime) -> Option<Duration> {
+    let value = value.trim();
+    if !value.is_empty() && value.bytes().all(|byte| byte.is_ascii_digit()) {
+        return Some(Duration::from_secs(value.parse().unwrap_or(u64::MAX)));
+    }
+    let date = httpdate::parse_http_date(value).ok()?;
+    Some(date.duration_since(now).unwrap_or_default())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn seconds(seconds: u64) -> Duration {
+        Duration::from_secs(seconds)
+    }
+
+    /// A Monday.
+    fn now() -> SystemTime {
+        httpdate::parse_http_date("Mon, 02 Nov 2026 10:00:00 GMT").unwrap()
+    }
+
+    #[test]
+    fn waits_grow_and_are_spread() {
+        assert_eq!(jitter(1, 0), seconds(0));
+        assert_eq!(jitter(1, 1_000), seconds(1));
+        assert_eq!(jitter(3, 4_000), seconds(4));
+        assert!((1..TRIES).all(|tries| jitter(tries, u64::MAX) <= seconds(4)));
+    }
+
+    #[test]
+    fn what_passes_is_tried_again_but_not_for_ever() {
+        for (status, is_passing) in
+            [(200, false), (404, false), (403, false), (429, true), (500, true), (503, true)]
+        {
+            assert_eq!(after_answer(status, None, 1, now(), 0).is_some(), is_passing, "{status}");
+            assert_eq!(after_answer(status, None, TRIES, now(), 0), None);
+        }
+        assert!(after_error(&SendError::Network(String::new()), 1, 0).is_some());
+        assert!(after_error(&SendError::Network(String::new()), TRIES, 0).is_none());
+        for error in [SendError::Aborted, SendError::Denied(String::new())] {
+            assert!(after_error(&error, 1, 0).is_none());
+        }
+    }
+
+    #[test]
+    fn a_service_may_ask_for_more_time_within_reason() {
+        for (value, wait) in [
+            ("7", 7),
+            ("0", 0),
+            ("86400", 60),
+            ("99999999999999999999999", 60),
+            ("Mon, 02 Nov 2026 10:00:09 GMT", 9),
+            ("Mon, 02 Nov 2026 09:00:00 GMT", 0),
+            ("Tue, 03 Nov 2026 10:00:00 GMT", 60),
+            ("soon", 0),
+            ("-1", 0),
+            ("", 0),
+        ] {
+            let found = after_answer(503, Some(value), 1, now(), 0);
+            assert_eq!(found, Some(seconds(wait)), "{value}");
+        }
+        assert_eq!(after_answer(403, Some("7"), 1, now(), 0), Some(seconds(7)));
+    }
+}
