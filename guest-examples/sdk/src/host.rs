@@ -7,7 +7,7 @@ use std::time::{Duration, SystemTime};
 /// What a component can do beyond computing. One trait, so that a test can stand in for all of it.
 pub trait Host {
     /// A handle of a secret.
-    type Secret;
+    type Secret: 'static;
 
     /// Whether the run is being stopped.
     fn aborted(&self) -> bool;

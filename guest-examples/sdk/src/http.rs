@@ -3,7 +3,7 @@
 mod call_error;
 mod repeat;
 
-pub use call_error::CallError;
+pub use call_error::{CallError, redirected, unclear};
 
 use crate::SendError;
 use crate::host::Host;

@@ -50,7 +50,9 @@ pub use bindings::{Failure, Guest, Verdict, export};
 pub use failure::{detailed, failure};
 pub use fields::{Entered, Fields};
 pub use host::{Change, Host, StepName};
-pub use http::{CallError, Client, Document, HeaderValue, Part, Request, Response};
+pub use http::{
+    CallError, Client, Document, HeaderValue, Part, Request, Response, redirected, unclear,
+};
 pub use json::{JsonObject, messages};
 pub use mirror::{Mirror, Naming, PartState, RemotePart};
 pub use multipart::Form;
@@ -58,5 +60,5 @@ pub use polling::{Polled, Polling};
 pub use run::{Input, Run};
 pub use sandbox::Sandbox;
 pub use step::Step;
-pub use text::{clip, is_plain_id, one_line};
+pub use text::{clip, is_plain_id, one_line, web_link};
 pub use url::BaseUrl;

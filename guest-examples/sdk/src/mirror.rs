@@ -3,7 +3,7 @@
 use crate::Failure;
 use crate::host::{Change, Host, StepName};
 use crate::step::untold;
-use crate::text::{is_plain_id, one_line};
+use crate::text::{is_plain_id, one_line, web_link};
 use std::collections::BTreeMap;
 
 /// Names are longer than this only by mistake or in spite.
@@ -54,6 +54,35 @@ pub struct Mirror<'h, H> {
     naming: Naming,
     others: Option<(StepName, BTreeMap<PartState, usize>, usize)>,
     shown: BTreeMap<String, (PartState, String)>,
+}
+
+impl RemotePart {
+    /// What is known of a part, in a line: a word, when it began and ended, and where to look.
+    pub fn message(
+        word: &str,
+        began: Option<&str>,
+        ended: Option<&str>,
+        link: Option<&str>,
+    ) -> String {
+        let mut message = one_line(word, 40);
+        let [began, ended] = [began, ended].map(|time| time.filter(|time| is_time(time)));
+        if let Some(began) = began {
+            message.push_str(&format!(", from {began}"));
+        }
+        if let Some(ended) = ended {
+            message.push_str(&format!(", until {ended}"));
+        }
+        if let Some(link) = link.and_then(web_link) {
+            message.push_str(&format!(": {link}"));
+        }
+        message
+    }
+}
+
+/// Whether this has the form of a time, such as `2026-11-02T10:00:00Z`.
+fn is_time(text: &str) -> bool {
+    let is_part = |byte: u8| byte.is_ascii_digit() || b"-:.+TZ".contains(&byte);
+    (10..=35).contains(&text.len()) && text.bytes().all(is_part)
 }
 
 impl<'h, H: Host> Mirror<'h, H> {
@@ -229,5 +258,19 @@ mod tests {
         let step = host.find("gh-workflow-job-others").unwrap();
         assert_eq!(step.status, Status::Failed);
         assert_eq!(step.message, "Not all of them went well: 1 failed, 9 succeeded.");
+    }
+
+    #[test]
+    fn a_message_has_what_is_known_and_nothing_odd() {
+        let message = RemotePart::message;
+        let (began, ended) = (Some("2026-11-02T10:00:00Z"), Some("2026-11-02T10:05:00.123Z"));
+        assert_eq!(
+            message("success", began, ended, Some("https://x/1")),
+            "success, from 2026-11-02T10:00:00Z, until 2026-11-02T10:05:00.123Z: https://x/1"
+        );
+        assert_eq!(
+            message("in\nprogress", Some("yesterday"), None, Some("javascript:x")),
+            "in progress"
+        );
     }
 }

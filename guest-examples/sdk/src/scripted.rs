@@ -134,6 +134,16 @@ impl<'a> Script<'a> {
         self
     }
 
+    /// What it would answer, for a script that stands before this one.
+    ///
+    /// # Errors
+    /// Why there would be no answer.
+    pub fn answer(&self, sent: &Sent) -> Result<Answer, SendError> {
+        self.requests.borrow_mut().push(sent.clone());
+        let count = self.requests.borrow().len();
+        (self.answer.borrow_mut())(sent, count)
+    }
+
     /// The user stops the run when this time has passed.
     pub fn abort_after(&self, time: Duration) {
         self.abort_at.set(Some(time));
@@ -217,9 +227,7 @@ impl Host for Script<'_> {
             timeout: request.timeout,
             url: request.url.clone(),
         };
-        let count = self.requests.borrow().len() + 1;
-        self.requests.borrow_mut().push(sent.clone());
-        let Answer { mut body, headers, status } = (self.answer.borrow_mut())(&sent, count)?;
+        let Answer { mut body, headers, status } = self.answer(&sent)?;
         let mut secret = None;
         if let Some(pointer) = request.take_secret.filter(|_| (200..300).contains(&status)) {
             let mut json: Value = serde_json::from_str(&body).unwrap_or_default();

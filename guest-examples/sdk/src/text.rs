@@ -1,7 +1,10 @@
-//! Texts of others, made harmless: [`clip`], [`one_line`], [`is_plain_id`].
+//! Texts of others, made harmless: [`clip`], [`one_line`], [`is_plain_id`], [`web_link`].
 
 /// The longest id that becomes part of a step's id; a UUID has 36.
 const ID_MAX: usize = 36;
+
+/// Real ones are shorter.
+const LINK_MAX: usize = 500;
 
 /// The beginning of a text, at most this many bytes, with a mark if something was cut.
 pub fn clip(text: &str, bytes: usize) -> String {
@@ -31,6 +34,13 @@ pub fn is_plain_id(id: &str) -> bool {
             _ => byte.is_ascii_hexdigit(),
         });
     is_number || is_uuid
+}
+
+/// An address that a remote service has given, if it can be shown as one.
+pub fn web_link(text: &str) -> Option<&str> {
+    let is_web = text.starts_with("https://") || text.starts_with("http://");
+    let is_odd = |c: char| c.is_whitespace() || c.is_control() || matches!(c, '"' | '<' | '>');
+    (is_web && text.len() <= LINK_MAX && !text.contains(is_odd)).then_some(text)
 }
 
 #[cfg(test)]
@@ -69,5 +79,14 @@ mod tests {
         ] {
             assert!(!is_plain_id(id), "{id}");
         }
+    }
+
+    #[test]
+    fn only_addresses_of_the_web_are_shown_as_such() {
+        assert!(web_link("https://gitlab.com/a/b/-/pipelines/1").is_some());
+        for text in ["", "javascript:x", "https://x y", "https://x\ny", "https://x/<b>"] {
+            assert!(web_link(text).is_none(), "{text}");
+        }
+        assert!(web_link(&format!("https://{}", "x".repeat(500))).is_none());
     }
 }

@@ -1,6 +1,8 @@
-//! Why a call to a service did not do what it should: [`CallError`].
+//! Why a call to a service did not do what it should: [`CallError`], [`unclear`], [`redirected`].
 
 use crate::failure::{detailed, failure};
+use crate::http::Response;
+use crate::text::one_line;
 use crate::{Failure, SendError};
 
 /// No answer, or not the one that was asked for.
@@ -17,6 +19,12 @@ pub enum CallError {
 impl From<SendError> for CallError {
     fn from(error: SendError) -> Self {
         Self::Unanswered(error)
+    }
+}
+
+impl From<Failure> for CallError {
+    fn from(failure: Failure) -> Self {
+        Self::Refused(failure)
     }
 }
 
@@ -41,6 +49,30 @@ impl CallError {
             Self::Unanswered(error) => unanswered(service, error),
         }
     }
+}
+
+/// There is no answer to a request that starts something. `what` says what may have happened: `the pipeline was started`.
+pub fn unclear(service: &str, what: &str, error: SendError) -> Failure {
+    match error {
+        SendError::Network(why) | SendError::Timeout(why) | SendError::TooLarge(why) => detailed(
+            format!(
+                "It is not known whether {what}: {service} did not give a usable answer. Please look there before you start the run again."
+            ),
+            why,
+        ),
+        error => unanswered(service, error),
+    }
+}
+
+/// An answer that leads elsewhere, which is not followed: credentials would go along.
+pub fn redirected<S>(service: &str, key: &str, response: &Response<S>) -> Failure {
+    let to = response.header("location").unwrap_or("no address");
+    detailed(
+        format!(
+            "{service} sends the runner to another address, which it does not follow. Please ask the platform team to check `{key}` in the building block's definition."
+        ),
+        format!("status {} to {}", response.status, one_line(to, 300)),
+    )
 }
 
 fn unanswered(service: &str, error: SendError) -> Failure {
