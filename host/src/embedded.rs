@@ -14,6 +14,21 @@ pub struct Embedded {
 /// All of them.
 pub const COMPONENTS: &[Embedded] = &[
     Embedded {
+        name: "azure-devops",
+        implementation_types: &["AZURE_DEVOPS"],
+        bytes: include_bytes!(env!("AZURE_DEVOPS_COMPONENT")),
+    },
+    Embedded {
+        name: "github-workflow",
+        implementation_types: &["GITHUB_WORKFLOW"],
+        bytes: include_bytes!(env!("GITHUB_WORKFLOW_COMPONENT")),
+    },
+    Embedded {
+        name: "gitlab-cicd",
+        implementation_types: &["GITLAB_CICD"],
+        bytes: include_bytes!(env!("GITLAB_CICD_COMPONENT")),
+    },
+    Embedded {
         name: "manual",
         implementation_types: &["MANUAL"],
         bytes: include_bytes!(env!("MANUAL_COMPONENT")),
@@ -36,7 +51,13 @@ pub struct EmbeddedPolicy {
 
 /// All of them.
 pub const POLICIES: &[EmbeddedPolicy] = &[
+    EmbeddedPolicy { name: "azure-devops", text: include_str!("../../policies/azure-devops.toml") },
     EmbeddedPolicy { name: "deny-all", text: include_str!("../../policies/deny-all.toml") },
+    EmbeddedPolicy {
+        name: "github-workflow",
+        text: include_str!("../../policies/github-workflow.toml"),
+    },
+    EmbeddedPolicy { name: "gitlab-cicd", text: include_str!("../../policies/gitlab-cicd.toml") },
     EmbeddedPolicy { name: "manual", text: include_str!("../../policies/manual.toml") },
     EmbeddedPolicy { name: "terraform", text: include_str!("../../policies/terraform.toml") },
 ];
