@@ -9,6 +9,7 @@ mod git_repository;
 mod git_ssh;
 pub mod kill_matrix;
 mod leaks;
+pub mod policy_trimming;
 mod process;
 #[cfg(target_os = "linux")]
 mod processes;

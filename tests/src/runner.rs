@@ -58,13 +58,21 @@ impl Component {
     /// Routes this implementation type to these bytes, under a policy that lets secrets go into outputs.
     #[must_use]
     pub fn new(implementation_type: &str, bytes: &[u8]) -> Self {
-        let policy = "[[secrets.use]]\nreason = 'x'\nkeys = ['*']\nin = ['outputs']\n";
+        let policy = "description = 'For tests.'\n\
+                      [[secrets.use]]\nreason = 'x'\nkeys = ['*']\nin = ['outputs']\n";
         Self {
             implementation_type: implementation_type.to_owned(),
             bytes: bytes.to_vec(),
             policy: policy.to_owned(),
             limits: test_limits(),
         }
+    }
+
+    /// Routes this implementation type to these bytes, under exactly this policy and the program's default limits.
+    #[must_use]
+    pub fn under(implementation_type: &str, bytes: &[u8], policy: &str) -> Self {
+        let component = Self::new(implementation_type, bytes).limits(Limits::default());
+        Self { policy: policy.to_owned(), ..component }
     }
 
     /// With these limits instead of the tests' defaults.
@@ -259,8 +267,7 @@ fn route(sandbox: &Sandbox, component: &Component) -> Result<Arc<Route>> {
         ..RouteMatch::default()
     };
     let name = component.implementation_type.clone();
-    let policy = format!("description = 'For tests.'\n{}", component.policy);
-    let policy = Policy::parse("test.toml", &policy)?;
+    let policy = Policy::parse("test.toml", &component.policy)?;
     let grants = Grants::new(Arc::new(policy), None, &component.limits);
     let component = sandbox.load(&component.bytes, grants.limits().component_bytes)?;
     component.permitted(&name, &grants)?;

@@ -1,7 +1,9 @@
 //! Describes a run to enqueue. Main type: [`RunSpec`].
 
+mod github_workflow;
 mod terraform;
 
+pub use github_workflow::GithubWorkflow;
 pub use terraform::{Terraform, data_url};
 
 use std::fmt;
@@ -141,6 +143,12 @@ impl RunSpec {
     #[must_use]
     pub fn terraform(implementation: Terraform) -> Self {
         Self::manual().implementation(implementation.into_value()).block(Uuid::new_v4())
+    }
+
+    /// A `GITHUB_WORKFLOW` run.
+    #[must_use]
+    pub fn github_workflow(implementation: GithubWorkflow) -> Self {
+        Self::manual().implementation(implementation.into_value())
     }
 
     /// A run whose document is exactly this. Its id is `/metadata/uuid` (a fresh one when that is no uuid), its
