@@ -15,6 +15,7 @@ mod documents;
 mod egress;
 mod faults;
 mod files;
+mod github_workflow;
 mod given_away;
 mod hello;
 mod load;

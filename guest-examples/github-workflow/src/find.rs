@@ -1,8 +1,8 @@
 //! Which run of the workflow is ours: [`find`].
 
 use crate::api::{Api, WorkflowRun};
-use crate::dispatch::Dispatched;
-use crate::follow::stopped;
+use crate::dispatch::{Details, Dispatched};
+use crate::follow::cancelled;
 use blockhouse_sdk::{CallError, Failure, Host, Polled, Polling, Step, failure, web_link};
 use std::time::{Duration, SystemTime};
 
@@ -30,6 +30,11 @@ impl Found {
         self.link.as_ref().map_or_else(|| ".".to_owned(), |link| format!(": {link}"))
     }
 
+    fn named(details: &Details) -> Self {
+        let link = details.html_url.as_deref().and_then(web_link).map(str::to_owned);
+        Self { id: details.workflow_run_id, is_sure: true, link }
+    }
+
     fn of(run: &WorkflowRun, is_sure: bool) -> Self {
         let link = run.html_url.as_deref().and_then(web_link).map(str::to_owned);
         Self { id: run.id, is_sure, link }
@@ -45,8 +50,7 @@ pub(crate) fn find<H: Host>(
     step: &Step<'_, H>,
 ) -> Result<Found, Failure> {
     if let Some(details) = dispatched.details {
-        let link = details.html_url.as_deref().and_then(web_link).map(str::to_owned);
-        return Ok(Found { id: details.workflow_run_id, is_sure: true, link });
+        return Ok(Found::named(&details));
     }
     step.log("GitHub has not said which run it has created, so it is searched for")?;
     let began = host.uptime();
@@ -66,21 +70,30 @@ pub(crate) fn find<H: Host>(
         Failure { message, detail }
     })?;
     match polled {
-        Polled::Aborted => {
-            api.stop();
-            let runs = api.runs().unwrap_or_default();
-            let ours = runs.iter().find(|run| shows(run, run_id));
-            Err(match ours {
-                Some(run) => stopped(api, &Found::of(run, true)),
-                None => failure(
-                    "The run was stopped after the workflow had been dispatched, and it is not known which run of the workflow is ours. Please cancel it in GitHub yourself.",
-                ),
-            })
-        }
+        Polled::Aborted => Err(stopped(api, run_id, None)),
         Polled::Ended(found) => Ok(found),
         Polled::TimedOut => Err(failure(
             "The workflow was dispatched, but GitHub shows no run of it. Please look there, or ask the platform team.",
         )),
+    }
+}
+
+/// The run was stopped before it was known which run of the workflow is ours. There is time for one look.
+pub(crate) fn stopped<H: Host>(
+    api: &mut Api<'_, '_, H>,
+    run_id: &str,
+    details: Option<&Details>,
+) -> Failure {
+    api.stop();
+    let ours = details.map(Found::named).or_else(|| {
+        let runs = api.runs().unwrap_or_default();
+        runs.iter().find(|run| shows(run, run_id)).map(|run| Found::of(run, true))
+    });
+    match ours {
+        Some(found) => cancelled(api, &found),
+        None => failure(
+            "The run was stopped after the workflow had been dispatched, and it is not known which run of the workflow is ours. Please cancel it in GitHub yourself.",
+        ),
     }
 }
 

@@ -42,7 +42,7 @@ pub(crate) fn follow<H: Host>(
     match polled {
         Polled::Aborted => {
             api.stop();
-            Err(stopped(api, found))
+            Err(cancelled(api, found))
         }
         Polled::Ended(conclusion) => {
             mirror.finish()?;
@@ -64,7 +64,7 @@ pub(crate) fn follow<H: Host>(
 }
 
 /// The run was stopped, and so was the workflow if it is ours and GitHub has taken the request.
-pub(crate) fn stopped<H: Host>(api: &mut Api<'_, '_, H>, found: &Found) -> Failure {
+pub(crate) fn cancelled<H: Host>(api: &mut Api<'_, '_, H>, found: &Found) -> Failure {
     let place = found.place();
     if !found.is_sure {
         return failure(format!(

@@ -40,6 +40,10 @@ fn carry_out<H: Host>(host: &H, run: &Run<'_, H::Secret>) -> Result<Verdict, Fai
         return Err(failure("The run was stopped before the workflow was dispatched."));
     }
     let dispatched = dispatch::dispatch(host, &mut api, run)?;
+    // GitHub's answer was waited for; a workflow that nobody wants any more is neither handed over nor followed.
+    if host.aborted() {
+        return Err(find::stopped(&mut api, run.id, dispatched.details.as_ref()));
+    }
     if settings.is_async {
         let told = format!("The workflow was dispatched{}", dispatched.place());
         step.tell(&told)?;

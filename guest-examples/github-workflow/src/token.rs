@@ -2,7 +2,9 @@
 
 use crate::refusal::{accepted, garbled};
 use crate::settings::Settings;
-use blockhouse_sdk::{CallError, Client, Failure, Host, Request, SignError, detailed, failure};
+use blockhouse_sdk::{
+    CallError, Client, Failure, Host, Request, SignError, detailed, failure, messages,
+};
 use serde::Deserialize;
 use serde_json::json;
 use std::time::{Duration, SystemTime};
@@ -50,6 +52,8 @@ pub(crate) fn issue<H: Host>(
     let answer = client.send(Request::ask(url).bearer(&app))?;
     match answer.status {
         401 => return Err(unknown_app().into()),
+        // GitHub's word for an app that it does not know.
+        404 if messages(&answer.body).contains("Integration") => return Err(unknown_app().into()),
         404 => return Err(not_installed(settings).into()),
         _ => {}
     }
@@ -101,7 +105,7 @@ fn sign<H: Host>(host: &H, settings: &Settings<'_, H::Secret>) -> Result<H::Secr
 
 fn unknown_app() -> Failure {
     failure(
-        "GitHub does not accept the key of the app. Please ask the platform team whether `appId` and `appPem` in the building block's definition belong to the same app, and whether the key still exists.",
+        "GitHub does not accept the app and its key. Please ask the platform team whether `appId` and `appPem` in the building block's definition belong to the same app, and whether the key still exists.",
     )
 }
 

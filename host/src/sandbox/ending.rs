@@ -52,7 +52,12 @@ pub(super) fn outcome(ended: Ended, state: &RunState, usage: &Usage) -> Outcome 
         Ended::Returned(Ok(Ok(Verdict::Succeeded))) => Outcome::Succeeded,
         Ended::Returned(Ok(Err(failure))) => match state.progress.abort().reason() {
             // A component that was told to stop and then fails has been aborted, whatever it calls that.
-            Some(reason) => Outcome::Aborted(reason),
+            Some(reason) => {
+                // Its words tell what has become of what it had begun elsewhere.
+                let message = state.progress.door().message(&failure.message);
+                state.progress.change(|timeline| timeline.remark(message));
+                Outcome::Aborted(reason)
+            }
             None => {
                 // SECURITY: walls::no_text_that_is_shown_has_control_characters
                 // SECURITY: walls::a_secret_is_in_no_text_that_is_shown
