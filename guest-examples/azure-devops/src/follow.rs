@@ -54,8 +54,8 @@ pub(crate) fn follow<H: Host>(
             )))
         }
         Polled::TimedOut => Err(failure(format!(
-            "The pipeline did not end within {} minutes, and the runner waits no longer. It goes on{}",
-            polling.limit.as_secs() / 60,
+            "The pipeline did not end within {}, and the runner waits no longer. It goes on{}",
+            polling.limit_in_words(),
             started.place()
         ))),
     }

@@ -39,14 +39,23 @@ impl Polling {
     /// As the policy says: `poll_seconds` between two looks, `poll_minutes` altogether.
     ///
     /// # Errors
-    /// If a value is no whole number within its bounds.
+    /// If a value is no number within its bounds.
     pub fn configured<H: Host>(host: &H) -> Result<Self, Failure> {
         let Self { interval, limit } = Self::default();
         Ok(Self {
-            interval: number(host, "poll_seconds", 600)?.map_or(interval, Duration::from_secs),
-            limit: number(host, "poll_minutes", 7 * 24 * 60)?
-                .map_or(limit, |minutes| Duration::from_secs(minutes * 60)),
+            interval: configured(host, "poll_seconds", 1.0, 600)?.unwrap_or(interval),
+            limit: configured(host, "poll_minutes", 60.0, 7 * 24 * 60)?.unwrap_or(limit),
         })
+    }
+
+    /// The limit, for people.
+    pub fn limit_in_words(&self) -> String {
+        let seconds = self.limit.as_secs();
+        if seconds >= 60 && seconds.is_multiple_of(60) {
+            format!("{} minutes", seconds / 60)
+        } else {
+            format!("{} seconds", self.limit.as_secs_f64())
+        }
     }
 
     /// Looks until `look` has found the end. Services that have trouble now and then are given time.
@@ -79,12 +88,21 @@ impl Polling {
     }
 }
 
-fn number<H: Host>(host: &H, key: &str, most: u64) -> Result<Option<u64>, Failure> {
+/// Against a loop that hardly waits between two looks.
+const LEAST: f64 = 0.05;
+
+/// A value of the policy, in units of so many seconds.
+fn configured<H: Host>(
+    host: &H,
+    key: &str,
+    unit: f64,
+    most: u32,
+) -> Result<Option<Duration>, Failure> {
     let Some(text) = host.configured(key) else { return Ok(None) };
-    let number = text.trim().parse().ok().filter(|number| (1..=most).contains(number));
-    number.map(Some).ok_or_else(|| {
+    let number = text.trim().parse().ok().filter(|number| (LEAST..=most.into()).contains(number));
+    number.map(|number| Some(Duration::from_secs_f64(number * unit))).ok_or_else(|| {
         failure(format!(
-            "The value `{key}` in the policy of this runner must be a whole number from 1 to {most}. Please ask the platform team to correct it."
+            "The value `{key}` in the policy of this runner must be a number from {LEAST} to {most}. Please ask the platform team to correct it."
         ))
     })
 }
@@ -149,7 +167,7 @@ mod tests {
 
     #[test]
     fn a_wrong_value_in_the_policy_is_named() {
-        for value in ["0", "x", "-1", "1.5", "601", ""] {
+        for value in ["0", "0.01", "x", "-1", "601", "inf", "NaN", ""] {
             let host = Script::silent().configure("poll_seconds", value);
             let message = Polling::configured(&host).unwrap_err().message;
             assert!(message.contains("`poll_seconds`"), "{value}");
@@ -158,5 +176,18 @@ mod tests {
         let polling = Polling::configured(&host).unwrap();
         assert_eq!(polling.limit, Duration::from_secs(5_400));
         assert_eq!(polling.interval, Polling::default().interval);
+        let host = Script::silent().configure("poll_seconds", "2.5");
+        let host = host.configure("poll_minutes", "0.05");
+        let polling = Polling::configured(&host).unwrap();
+        assert_eq!(polling.interval, Duration::from_millis(2_500));
+        assert_eq!(polling.limit, Duration::from_secs(3));
+    }
+
+    #[test]
+    fn a_limit_is_told_in_words() {
+        for (seconds, words) in [(1_800, "30 minutes"), (90, "90 seconds"), (3, "3 seconds")] {
+            let polling = Polling { limit: Duration::from_secs(seconds), ..Polling::default() };
+            assert_eq!(polling.limit_in_words(), words);
+        }
     }
 }
