@@ -56,7 +56,9 @@ pub use reach::Reach;
 pub use request::{RecordedRequest, Recording};
 pub use route::{Route, StateAddress};
 pub use seal::{SealError, Sealer};
-pub use spec::{Behavior, GithubWorkflow, InputType, RunSpec, Terraform, data_url};
+pub use spec::{
+    AzureDevops, Behavior, GithubWorkflow, GitlabCicd, InputType, RunSpec, Terraform, data_url,
+};
 pub use tfstate::{HeldLock, StateEvent, StateHappening, TerraformState};
 pub use view::{EmulatorView, RunState, RunView, StepView};
 pub use violation::Violation;

@@ -1,9 +1,13 @@
 //! Describes a run to enqueue. Main type: [`RunSpec`].
 
+mod azure_devops;
 mod github_workflow;
+mod gitlab_cicd;
 mod terraform;
 
+pub use azure_devops::AzureDevops;
 pub use github_workflow::GithubWorkflow;
+pub use gitlab_cicd::GitlabCicd;
 pub use terraform::{Terraform, data_url};
 
 use std::fmt;
@@ -139,16 +143,28 @@ impl RunSpec {
         }
     }
 
-    /// A `TERRAFORM` run of a block of its own, whose uuid is fixed, so that clones of this are runs of the same block.
+    /// An `AZURE_DEVOPS` run.
     #[must_use]
-    pub fn terraform(implementation: Terraform) -> Self {
-        Self::manual().implementation(implementation.into_value()).block(Uuid::new_v4())
+    pub fn azure_devops(implementation: AzureDevops) -> Self {
+        Self::manual().implementation(implementation.into_value())
     }
 
     /// A `GITHUB_WORKFLOW` run.
     #[must_use]
     pub fn github_workflow(implementation: GithubWorkflow) -> Self {
         Self::manual().implementation(implementation.into_value())
+    }
+
+    /// A `GITLAB_CICD` run.
+    #[must_use]
+    pub fn gitlab_cicd(implementation: GitlabCicd) -> Self {
+        Self::manual().implementation(implementation.into_value())
+    }
+
+    /// A `TERRAFORM` run of a block of its own, whose uuid is fixed, so that clones of this are runs of the same block.
+    #[must_use]
+    pub fn terraform(implementation: Terraform) -> Self {
+        Self::manual().implementation(implementation.into_value()).block(Uuid::new_v4())
     }
 
     /// A run whose document is exactly this. Its id is `/metadata/uuid` (a fresh one when that is no uuid), its
