@@ -67,7 +67,7 @@ pub struct Request<'a, S> {
     pub headers: Vec<(String, HeaderValue<'a, S>)>,
     /// Whether it is given up when the run is being stopped.
     pub is_interruptible: bool,
-    /// Whether it does no harm if the service gets it more than once.
+    /// Whether it does no harm if the service gets it more than once. One that can't have arrived is repeated in any case.
     pub is_repeatable: bool,
     /// How large the response may be.
     pub max_response_bytes: u64,
@@ -108,7 +108,7 @@ impl<'a, S> Request<'a, S> {
         Self { is_interruptible: true, is_repeatable: true, ..Self::act("GET", url) }
     }
 
-    /// A request that changes something: sent once and waited for, so that it is known what has become of it.
+    /// A request that changes something: it arrives once at the most and is waited for, so that it is known what has become of it.
     pub fn act(method: &'static str, url: String) -> Self {
         Self {
             body: Vec::new(),
@@ -208,14 +208,14 @@ impl<'h, H: Host> Client<'h, H> {
         }
         if self.is_stopping {
             request.is_interruptible = false;
-            request.is_repeatable = false;
             request.timeout = request.timeout.min(TIMEOUT_STOPPING);
         }
         let mut tries = 1;
         loop {
             let answer = self.host.send(&request);
+            let was_unsent = answer.as_ref().is_err_and(repeat::was_unsent);
             let wait = match &answer {
-                _ if !request.is_repeatable => None,
+                _ if self.is_stopping || !(request.is_repeatable || was_unsent) => None,
                 Ok(response) => repeat::after_answer(
                     response.status,
                     response.header("retry-after"),

@@ -36,7 +36,7 @@ use crate::sandbox::bindings::blockhouse::block::http::{
 };
 use blockhouse_policy::Target;
 use body::ResponseBody;
-use error::SendError;
+use error::{Phase, SendError};
 use http_body_util::{BodyExt as _, Full};
 use send::Patience;
 use std::time::Duration;
@@ -176,12 +176,13 @@ impl From<CallError> for Answer {
             }
             SendError::Connect { .. }
             | SendError::Dns { .. }
-            | SendError::Protocol(_)
             | SendError::Proxy { .. }
-            | SendError::Tls { .. } => Self::Network(text),
+            | SendError::Timeout { phase: Phase::Connect | Phase::Lookup, .. }
+            | SendError::Tls { .. } => Self::Unreachable(text),
             SendError::Invalid(_) => Self::InvalidRequest(text),
+            SendError::Protocol(_) => Self::Network(text),
             SendError::ResponseHead => Self::TooLarge(text),
-            SendError::Timeout { .. } => Self::Timeout(text),
+            SendError::Timeout { phase: Phase::Body | Phase::Response, .. } => Self::Timeout(text),
         }
     }
 }

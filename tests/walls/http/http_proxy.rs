@@ -84,7 +84,7 @@ async fn a_proxy_that_says_no_is_an_error_without_its_credentials() {
     let (_, config) = through(&proxy);
     let policy = "[[http]]\nreason = 'x'\nhosts = ['api.test']\n";
     let ended = request(policy, "https://api.test/").http(config).run().await.succeeded();
-    told(&ended, "Network", "the proxy did not connect to https://api.test: it answered 407");
+    told(&ended, "Unreachable", "the proxy did not connect to https://api.test: it answered 407");
     assert!(!format!("{ended:?}").contains("s3cret"));
 }
 

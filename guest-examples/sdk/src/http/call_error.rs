@@ -38,7 +38,10 @@ impl CallError {
     pub fn is_passing(&self) -> bool {
         matches!(
             self,
-            Self::Troubled(_) | Self::Unanswered(SendError::Network(_) | SendError::Timeout(_))
+            Self::Troubled(_)
+                | Self::Unanswered(
+                    SendError::Network(_) | SendError::Timeout(_) | SendError::Unreachable(_)
+                )
         )
     }
 
@@ -86,7 +89,7 @@ fn unanswered(service: &str, error: SendError) -> Failure {
         )),
         SendError::Network(why) => detailed(
             format!(
-                "{service} can't be reached. Please try again later; if it stays like this, ask the platform team."
+                "The connection with {service} failed. Please try again later; if it stays like this, ask the platform team."
             ),
             why,
         ),
@@ -98,6 +101,12 @@ fn unanswered(service: &str, error: SendError) -> Failure {
         ),
         SendError::TooLarge(why) => detailed(
             format!("The answer of {service} is too large. Please tell the platform team."),
+            why,
+        ),
+        SendError::Unreachable(why) => detailed(
+            format!(
+                "{service} can't be reached, and nothing was sent to it. Please try again later; if it stays like this, ask the platform team."
+            ),
             why,
         ),
     }

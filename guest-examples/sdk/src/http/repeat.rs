@@ -12,9 +12,15 @@ const WAIT: Duration = Duration::from_secs(1);
 /// No wait that a service asks for is longer. Against one that asks for days.
 const RETRY_AFTER_MAX: Duration = Duration::from_secs(60);
 
+/// Whether the service can't have got the request.
+pub(super) fn was_unsent(error: &SendError) -> bool {
+    matches!(error, SendError::Unreachable(_))
+}
+
 /// How long to wait after a try that had no answer; none if the next one would not fare better.
 pub(super) fn after_error(error: &SendError, tries: u32, random: u64) -> Option<Duration> {
-    let is_passing = matches!(error, SendError::Network(_) | SendError::Timeout(_));
+    let is_passing =
+        was_unsent(error) || matches!(error, SendError::Network(_) | SendError::Timeout(_));
     (is_passing && tries < TRIES).then(|| jitter(tries, random))
 }
 

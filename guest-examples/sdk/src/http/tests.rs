@@ -34,6 +34,23 @@ fn what_changes_something_is_sent_once() {
 }
 
 #[test]
+fn what_can_not_have_arrived_is_sent_again() {
+    let host = Script::new(|_, count| match count {
+        1..=3 => Err(SendError::Unreachable("refused".to_owned())),
+        _ => Ok(Answer::new(503, "")),
+    });
+    let client = Client::new(&host, "test");
+    let act = || Request::act("POST", "https://x/".to_owned());
+    assert_eq!(client.send(act()).unwrap().status, 503);
+    assert_eq!(host.requests().len(), 4);
+    let host = Script::new(|_, _| Err(SendError::Unreachable("refused".to_owned())));
+    assert!(Client::new(&host, "test").stopping().send(act()).is_err());
+    assert_eq!(host.requests().len(), 1, "there is no time");
+    assert!(Client::new(&host, "test").send(act()).is_err());
+    assert_eq!(host.requests().len(), 5, "not for ever");
+}
+
+#[test]
 fn an_abort_ends_the_wait_between_two_tries() {
     let host = Script::new(|_, _| Ok(Answer::new(503, "").header("retry-after", "50")));
     host.abort_after(Duration::from_secs(3));

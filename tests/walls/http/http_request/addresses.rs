@@ -123,7 +123,7 @@ async fn a_name_without_an_address_is_an_error_that_says_so() {
     let names = Names::of(&[("empty.test", &[&[]])]);
     let policy = rule("'gone.test', 'empty.test'", "");
     let ended = request_by(&names, &policy, "http://gone.test/").run().await.succeeded();
-    told(&ended, "Network", "failed to look `gone.test` up: no such name");
+    told(&ended, "Unreachable", "failed to look `gone.test` up: no such name");
     let ended = request_by(&names, &policy, "http://empty.test/").run().await.succeeded();
-    told(&ended, "Network", "it has no address");
+    told(&ended, "Unreachable", "it has no address");
 }

@@ -49,7 +49,7 @@ async fn a_server_of_an_unknown_authority_is_refused() {
     let strange = https(server.port, &trusting(directory.path(), &Authority::new().unwrap()));
     for policy in [https(server.port, ""), strange] {
         let ended = get(&server, &policy).await;
-        told(&ended, "Network", "failed to establish TLS with api.test");
+        told(&ended, "Unreachable", "failed to establish TLS with api.test");
         assert!(server.seen().is_empty());
     }
 }
@@ -62,7 +62,7 @@ async fn a_certificate_for_another_name_is_refused() {
         Server::start_tls(authority.server("other.test", false).unwrap(), |_| ok("hello")).await;
     let policy = https(server.port, &trusting(directory.path(), &authority));
     let ended = get(&server, &policy).await;
-    told(&ended, "Network", "failed to establish TLS with api.test");
+    told(&ended, "Unreachable", "failed to establish TLS with api.test");
     assert!(server.seen().is_empty());
 }
 
@@ -99,7 +99,7 @@ async fn a_tls_handshake_that_takes_for_ever_is_given_up() {
     let trial = request_by(&Names::local(), &https(port, ""), &url);
     // The system connects on the listener's behalf, and nobody says anything, ever.
     let ended = trial.input("timeout", text("200")).run().await.succeeded();
-    told(&ended, "Timeout", "connecting took longer than 200ms");
+    told(&ended, "Unreachable", "connecting took longer than 200ms");
     drop(listener);
 }
 
