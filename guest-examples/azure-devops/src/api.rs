@@ -90,7 +90,15 @@ impl<'h, 'a, H: Host> Api<'h, 'a, H> {
     /// Starts a run.
     pub(crate) fn start(&self, body: Vec<Part<'_, H::Secret>>) -> Result<PipelineRun, CallError> {
         let url = self.url(&["pipelines", self.settings.pipeline, "runs"]);
-        parsed(&self.send(Request::act("POST", url).json(body))?)
+        let answer = self.answer(Request::act("POST", url).json(body))?;
+        // Of all trouble this is the one that leaves no doubt.
+        if answer.status == 429 {
+            return Err(failure(
+                "Azure DevOps has not started the pipeline: there were too many requests. Please try again in some minutes.",
+            )
+            .into());
+        }
+        parsed(&accepted(answer)?)
     }
 
     /// How far a run has got.
@@ -127,13 +135,22 @@ impl<'h, 'a, H: Host> Api<'h, 'a, H> {
         base.asking(&[&[*organization, *project, "_apis"], segments].concat(), &[VERSION])
     }
 
+    /// The answer, if it is what was asked for.
     fn send<'r>(&self, request: Request<'r, H::Secret>) -> Result<Response<H::Secret>, CallError>
+    where
+        'a: 'r,
+    {
+        accepted(self.answer(request)?)
+    }
+
+    /// Any answer.
+    fn answer<'r>(&self, request: Request<'r, H::Secret>) -> Result<Response<H::Secret>, CallError>
     where
         'a: 'r,
     {
         let password = vec![Part::Secret(self.settings.token)];
         let basic = HeaderValue::Basic { user: Vec::new(), password };
-        accepted(self.client.send(request.header("authorization", basic))?)
+        Ok(self.client.send(request.header("authorization", basic))?)
     }
 }
 

@@ -39,10 +39,14 @@ fn carry_out<H: Host>(host: &H, run: &Run<'_, H::Secret>) -> Result<Verdict, Fai
     step.tell(&told)?;
     step.succeed()?;
     host.summarize(&told);
-    if settings.is_async {
+    // Who stops a run while it begins does not want the pipeline either, whoever follows it.
+    let followed = if host.aborted() {
+        Err(start::cancelled(&api, &started))
+    } else if settings.is_async {
         return Ok(Verdict::HandedOver);
-    }
-    let followed = follow::follow(host, &api, &started, polling);
+    } else {
+        follow::follow(host, &api, &started, polling)
+    };
     host.summarize(match &followed {
         Ok(()) => "The pipeline has succeeded.",
         Err(failure) => &failure.message,

@@ -127,6 +127,18 @@ fn an_abort_cancels_the_pipeline() {
 }
 
 #[test]
+fn an_abort_while_the_pipeline_starts_cancels_it_whoever_would_follow_it() {
+    for is_async in ["true", "false"] {
+        let host = ending("never");
+        host.abort_at_request(1);
+        let failure = carried_out(&host, &[("async", Entered::Json(is_async))]).unwrap_err();
+        assert!(failure.message.contains("was told to cancel"), "{}", failure.message);
+        let methods: Vec<_> = host.requests().iter().map(|sent| sent.method).collect();
+        assert_eq!(methods, ["POST", "PATCH"]);
+    }
+}
+
+#[test]
 fn a_pipeline_that_can_not_be_cancelled_is_named() {
     let host = Script::new(|sent: &Sent, _| {
         Ok(Answer::new(if sent.method == "PATCH" { 403 } else { 200 }, STARTED))
@@ -176,6 +188,7 @@ fn refusals_are_told_in_words() {
         (400, "", "status 400"),
         (403, "", "Read & execute"),
         (404, "", "`pipelineId`"),
+        (429, "", "has not started the pipeline"),
     ] {
         let host = Script::new(move |_, _| Ok(Answer::new(status, body)));
         let message = carried_out(&host, &[]).unwrap_err().message;

@@ -96,6 +96,15 @@ fn the_pipeline_gets_everything_about_the_run() {
 }
 
 #[test]
+fn a_pipeline_that_was_faster_than_the_abort_is_named() {
+    let host = Script::new(|_, _| Ok(Answer::new(201, CREATED)));
+    host.abort_at_request(1);
+    assert_eq!(answered(&host).unwrap(), Verdict::HandedOver);
+    let message = host.find("gl-trigger").unwrap().message;
+    assert!(message.contains("can't cancel it") && message.contains("/pipelines/7"), "{message}");
+}
+
+#[test]
 fn what_gitlab_refuses_is_told_in_words() {
     for (status, body, expected) in [
         (404, r#"{"message":"404 Not Found"}"#, "`projectId`"),

@@ -32,9 +32,14 @@ pub(crate) fn trigger<H: Host>(host: &H, run: &Run<'_, H::Secret>) -> Result<Ver
     let answer = answer.map_err(|error| unclear("GitLab", "the pipeline was triggered", error))?;
     let pipeline = read(&answer)?;
     step.log(&format!("pipeline {} was created", pipeline.id))?;
-    let told = match pipeline.link() {
-        Some(link) => format!("The pipeline was triggered: {link} It will report the result."),
-        None => "The pipeline was triggered. It will report the result.".to_owned(),
+    let place = pipeline.link().map(|link| format!(": {link}")).unwrap_or_else(|| ".".to_owned());
+    // A trigger token can't cancel anything, and the pipeline is told when it reports.
+    let told = if host.aborted() {
+        format!(
+            "The pipeline was triggered before the run was stopped, and the runner can't cancel it. Please do so in GitLab{place}"
+        )
+    } else {
+        format!("The pipeline was triggered and will report the result{place}")
     };
     step.tell(&told)?;
     step.succeed()?;

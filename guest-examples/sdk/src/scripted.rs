@@ -72,6 +72,7 @@ type Answering<'a> = dyn FnMut(&Sent, usize) -> Result<Answer, SendError> + 'a;
 /// A host that answers as a test says.
 pub struct Script<'a> {
     abort_at: Cell<Option<Duration>>,
+    abort_at_request: Cell<Option<usize>>,
     answer: RefCell<Box<Answering<'a>>>,
     configuration: BTreeMap<String, String>,
     requests: RefCell<Vec<Sent>>,
@@ -113,6 +114,7 @@ impl<'a> Script<'a> {
     pub fn new(answer: impl FnMut(&Sent, usize) -> Result<Answer, SendError> + 'a) -> Self {
         Self {
             abort_at: Cell::default(),
+            abort_at_request: Cell::default(),
             answer: RefCell::new(Box::new(answer)),
             configuration: BTreeMap::new(),
             requests: RefCell::default(),
@@ -149,6 +151,11 @@ impl<'a> Script<'a> {
         self.abort_at.set(Some(time));
     }
 
+    /// The user stops the run while this request, counted from one, is under way.
+    pub fn abort_at_request(&self, request: usize) {
+        self.abort_at_request.set(Some(request));
+    }
+
     /// What was sent.
     pub fn requests(&self) -> Vec<Sent> {
         self.requests.borrow().clone()
@@ -174,7 +181,9 @@ impl Host for Script<'_> {
     type Secret = String;
 
     fn aborted(&self) -> bool {
+        let sent = self.requests.borrow().len();
         self.abort_at.get().is_some_and(|time| self.uptime.get() >= time)
+            || self.abort_at_request.get().is_some_and(|request| sent >= request)
     }
 
     fn configured(&self, key: &str) -> Option<String> {
