@@ -8,6 +8,7 @@
 )]
 
 mod aborts;
+mod azure_devops;
 mod cli;
 mod components;
 mod containment;
@@ -16,6 +17,7 @@ mod egress;
 mod faults;
 mod files;
 mod github_workflow;
+mod gitlab_cicd;
 mod given_away;
 mod hello;
 mod load;

@@ -1,5 +1,8 @@
 //! Runs and timelines as Azure DevOps writes them.
 
+use std::fmt;
+
+use percent_encoding::{NON_ALPHANUMERIC, utf8_percent_encode};
 use serde_json::{Value, json};
 use time::OffsetDateTime;
 use uuid::Uuid;
@@ -15,7 +18,7 @@ const KINDS: [&str; 4] = ["Stage", "Phase", "Job", "Task"];
 impl Run {
     pub(super) fn document(&self, url: &str, organization: &str) -> Value {
         let Self { id, project, pipeline, .. } = self;
-        let base = format!("{url}/{organization}/{project}");
+        let base = format!("{url}/{organization}/{}", encoded(project));
         let run = format!("{base}/_apis/pipelines/{}/runs/{id}", pipeline.0);
         let web = format!("{base}/_build/results?buildId={id}");
         let mut document = json!({
@@ -63,7 +66,10 @@ impl Run {
             "lastChangedOn": time(self.progress.changed()),
             "id": timeline,
             "changeId": 1,
-            "url": format!("{url}/{organization}/{}/_apis/build/builds/{}/Timeline/{timeline}", self.project, self.id),
+            "url": format!(
+                "{url}/{organization}/{}/_apis/build/builds/{}/Timeline/{timeline}",
+                encoded(&self.project), self.id
+            ),
         }))
     }
 
@@ -108,6 +114,11 @@ impl Run {
         });
         records.collect()
     }
+}
+
+/// A name with blanks in an address.
+fn encoded(name: &str) -> impl fmt::Display + '_ {
+    utf8_percent_encode(name, NON_ALPHANUMERIC)
 }
 
 fn state(phase: Phase) -> &'static str {
