@@ -6,14 +6,14 @@ use blockhouse::admit::Route;
 use blockhouse::backoff;
 use blockhouse::daemon::{self, Daemon, Stopped};
 use blockhouse::meshstack::{self, Credentials, HttpConfig, Retry, RunnerIdentity};
-use blockhouse::sandbox::{self, Sandbox};
+use blockhouse::sandbox::{self, CacheConfig, Compiler, Sandbox};
 use blockhouse::shutdown::Shutdown;
 use blockhouse::slots;
 use blockhouse::unseal::PrivateKey;
 use blockhouse::{poll, report};
 use blockhouse_emulator::Emulator;
 use blockhouse_policy::{Grants, Limits, Pattern, Policy, RouteMatch};
-use secrecy::SecretString;
+use secrecy::{SecretBox, SecretString};
 use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -209,7 +209,7 @@ impl RunnerBuilder {
     /// # Errors
     /// If it can't start.
     pub fn start(self, emulator: &Emulator) -> Result<Runner> {
-        let compiler = crate::compiler();
+        let compiler = Compiler { cache: Some(kept()), ..crate::compiler() };
         let sandbox = Sandbox::new(&sandbox::Config { max_runs: self.concurrency, compiler })?;
         let routes = self.components.iter().map(|component| route(&sandbox, component));
         let routes = routes.collect::<Result<Vec<_>>>()?;
@@ -258,6 +258,15 @@ impl RunnerBuilder {
         let admin = daemon.admin_address().context("no admin server")?;
         let thread = std::thread::spawn(move || daemon.run(std::future::pending()));
         Ok(Runner { shutdown, admin, thread: Some(thread), _state: temporary })
+    }
+}
+
+/// Where code is kept beside the program that made it, so that the next daemon has it at once. Compiling is tested elsewhere.
+fn kept() -> CacheConfig {
+    CacheConfig {
+        directory: crate::program().with_file_name("compiled-for-tests"),
+        max_bytes: 1 << 30,
+        key: SecretBox::new(Box::new(*b"TEST ONLY: code of test programs")),
     }
 }
 
