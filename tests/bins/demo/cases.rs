@@ -19,9 +19,10 @@ pub(crate) struct Case {
     pub(crate) says: &'static str,
 }
 
-/// All of them; that of Terraform only if there is something for it.
-pub(crate) fn cases(terraform: Option<Terraform>) -> Vec<Case> {
+/// All of them; that of Terraform, the last one, only if there is something for it.
+pub(crate) fn cases(pipelines: Vec<Case>, terraform: Option<Terraform>) -> Vec<Case> {
     let mut cases = components();
+    cases.extend(pipelines);
     cases.extend(terraform.map(|implementation| {
         Case {
             name: "terraform",

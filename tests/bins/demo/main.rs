@@ -5,6 +5,7 @@
 
 mod cases;
 mod configuration;
+mod pipelines;
 mod table;
 
 use anyhow::{Context as _, Result};
@@ -12,6 +13,7 @@ use blockhouse_emulator::{Emulator, Event, RunState};
 use blockhouse_tests::{API_KEY, Process, patience};
 use cases::{Case, cases};
 use configuration::Configuration;
+use pipelines::Pipelines;
 use std::collections::HashMap;
 use std::process::ExitCode;
 use std::sync::{Arc, Mutex, PoisonError};
@@ -60,12 +62,19 @@ async fn demo() -> Result<bool> {
 
     let terraform = Configuration::new().await?;
     let configuration = terraform.as_ref().ok();
-    let cases = cases(configuration.map(|configuration| configuration.implementation.clone()));
+    let pipelines = Pipelines::start()?;
+    say("   and so do a GitHub, a GitLab and an Azure DevOps, emulated as well");
+    let cases = cases(
+        pipelines.cases()?,
+        configuration.map(|configuration| configuration.implementation.clone()),
+    );
     let components: Vec<_> = cases.iter().filter_map(|case| case.component).collect();
+    let routes = pipelines.daemon();
     let more = configuration.map_or("", |configuration| configuration.daemon.as_str());
-    let more = format!("{more}poll: {{interval: 500ms}}\n");
+    let more = format!("{routes}{more}poll: {{interval: 500ms}}\n");
     Process::configure(directory.path(), &emulator, &components, &more)?;
     std::fs::write(directory.path().join("policy.toml"), POLICY)?;
+    pipelines.write_policies(directory.path())?;
     match &terraform {
         Ok(configuration) => configuration.write_policy(directory.path()).map(drop)?,
         Err(why) => say(&format!("   {why}")),
@@ -79,7 +88,13 @@ async fn demo() -> Result<bool> {
 
     say(&format!("4  {} runs are ordered", cases.len()));
     let runs: Vec<_> = cases.iter().map(|case| order(&emulator, case, &names)).collect();
-    let ended = emulator.wait_until(patience(), |view| view.unfinished() == 0);
+    let handed_over = cases.iter().zip(&runs).find(|(case, _)| pipelines::is_handed_over(case));
+    let (_, handed_over) = handed_over.context("no run is handed over")?;
+    let ended = async {
+        pipelines.report(&emulator, handed_over).await?;
+        emulator.wait_until(patience(), |view| view.unfinished() == 0).await?;
+        anyhow::Ok(())
+    };
     daemon.until(ended).await??;
 
     say("5  the daemon is told to stop");
@@ -89,9 +104,10 @@ async fn demo() -> Result<bool> {
         .zip(&runs)
         .map(|(case, id)| table::Row::new(case, emulator.run(id), duration(&times, id)))
         .collect();
-    let violations = emulator.take_violations();
+    let mut violations = pipelines.violations();
+    violations.extend(emulator.take_violations().iter().map(|violation| format!("{violation:?}")));
     for violation in &violations {
-        say(&format!("protocol violation: {violation:?}"));
+        say(&format!("protocol violation: {violation}"));
     }
     say("");
     say(&table::render(&rows));
