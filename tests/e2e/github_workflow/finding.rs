@@ -40,7 +40,7 @@ async fn concurrent_dispatches_are_told_apart_by_what_github_says() {
     let (scene, ids) = race(&github, || order(&github)).await;
     for id in ids {
         let run = scene.ended(&id).await;
-        let is_its = |remote: &blockhouse_remotes::github::RunView| {
+        let is_its = |remote: &github::RunView| {
             !remote.inputs.is_empty()
                 && document(&remote.inputs)["metadata"]["uuid"] == serde_json::json!(id)
         };
@@ -60,8 +60,7 @@ async fn concurrent_dispatches_are_told_apart_on_an_older_server_by_what_they_sh
     let (scene, ids) = race(&github, order).await;
     for id in ids {
         let run = scene.ended(&id).await;
-        let is_its =
-            |remote: &blockhouse_remotes::github::RunView| remote.title.ends_with(&id.to_string());
+        let is_its = |remote: &github::RunView| remote.title.ends_with(&id.to_string());
         let remote = github.runs().into_iter().find(is_its).unwrap();
         assert_followed(&run, remote.id, remote.conclusion);
         let log = run.log("gh-trigger");
