@@ -4,6 +4,8 @@ mod aborts;
 mod arrivals;
 mod endings;
 mod finding;
+mod leaks;
+mod needed;
 mod refusals;
 mod troubles;
 

@@ -15,6 +15,7 @@ async fn scene(github: &GitHub) -> Scene {
 }
 
 /// Aborts the run and tells how it ended; how long it took is for people who read the test's output.
+#[expect(clippy::print_stderr, reason = "a figure for people, which nothing depends on")]
 async fn abort(scene: &Scene, id: &Uuid) -> RunView {
     let began = Instant::now();
     scene.emulator.abort(id);
