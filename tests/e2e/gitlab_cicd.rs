@@ -109,7 +109,8 @@ impl Scene {
 
     /// The pipeline that has the document of this run.
     fn pipeline_of(&self, id: &Uuid) -> Pipeline {
-        let is_its = |pipeline: &&Pipeline| document(pipeline)["metadata"]["uuid"] == json!(id);
+        let is_its =
+            |pipeline: &&Pipeline| document(pipeline).pointer("/metadata/uuid") == Some(&json!(id));
         self.gitlab.pipelines().iter().find(is_its).unwrap().clone()
     }
 
@@ -120,5 +121,6 @@ impl Scene {
 
 /// What `MESHSTACK_RUN` holds.
 fn document(pipeline: &Pipeline) -> Value {
-    serde_json::from_str(&pipeline.variables["MESHSTACK_RUN"]).unwrap()
+    let text = pipeline.variables.get("MESHSTACK_RUN").unwrap();
+    serde_json::from_str(text).unwrap()
 }

@@ -1,6 +1,6 @@
 //! What GitLab refuses, and what goes wrong on the way.
 
-use super::{Scene, TOKEN, component, gitlab, policy};
+use super::{Scene, TOKEN, component, gitlab};
 use crate::emulator;
 use blockhouse_emulator::{GitlabCicd, InputType, RunSpec};
 use blockhouse_remotes::gitlab::{Project, Route, retry_later};
@@ -136,11 +136,13 @@ async fn as_it_is_shipped_the_policy_reaches_neither_private_networks_nor_http()
 
 #[tokio::test]
 async fn a_gitlab_that_is_not_there_is_told() {
-    let gitlab = gitlab();
-    let (base, policy) = (super::address(&gitlab), policy(&gitlab));
-    drop(gitlab);
-    let scene = Scene::under(self::gitlab(), &policy).await;
-    let spec = RunSpec::gitlab_cicd(GitlabCicd::of(base, json!(42), TOKEN));
-    let text = scene.refuse(spec).await;
+    // Bound, so that nobody else gets the port, and never listening.
+    let socket = tokio::net::TcpSocket::new_v4().unwrap();
+    socket.bind("127.0.0.1:0".parse().unwrap()).unwrap();
+    let port = socket.local_addr().unwrap().port();
+    let policy = ShippedPolicy::named("gitlab-cicd").unwrap().at_localhost("http", &[port]);
+    let scene = Scene::under(gitlab(), &policy).await;
+    let base = format!("http://localhost:{port}");
+    let text = scene.refuse(RunSpec::gitlab_cicd(GitlabCicd::of(base, json!(42), TOKEN))).await;
     assert!(text.contains("can't be reached, and nothing was sent"), "{text}");
 }

@@ -37,9 +37,9 @@ async fn an_abort_while_gitlab_is_asked_leaves_the_run_to_the_pipeline_and_says_
     scene.gitlab.script(Route::Trigger, Fault::Hold(gate.clone()), 1);
     let id = scene.emulator.enqueue(scene.spec());
     gate.reached(1).await;
-    let before = scene.emulator.run(&id).unwrap().updates;
     scene.emulator.abort(&id);
-    // An update's answer tells the daemon; the next one shows that it was heard.
+    let before = scene.emulator.run(&id).unwrap().updates;
+    // The next update's answer tells the daemon, and the one after that shows that it was heard.
     let heard = scene
         .emulator
         .wait_until(patience(), |view| view.run(&id).is_some_and(|run| run.updates >= before + 2));
