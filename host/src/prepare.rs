@@ -21,6 +21,10 @@ const AT_A_TIME: usize = 2;
 /// The places of those. One per process, as are its cores and its memory.
 static OPENING: Semaphore = Semaphore::const_new(AT_A_TIME);
 
+/// What finds the secrets of definitions, and those of inputs, of the runs that are executing: of one process, as is the memory.
+static SETTINGS: redact::Shared = redact::Shared::new();
+static INPUTS: redact::Shared = redact::Shared::new();
+
 /// Secrets that a run's warnings name in the daemon's log, and bytes of the key of each. Against flooding the log.
 const WARNINGS_MAX: usize = 20;
 const WARNED_KEY_MAX: usize = 100;
@@ -125,13 +129,23 @@ fn warn(warnings: &[redact::Warning]) {
 /// # Errors
 /// If it can't be built. The run must not be executed then.
 pub fn redactor(run: &OpenedRun) -> Result<(Redactor, Vec<redact::Warning>), redact::BuildError> {
-    let inputs = run.inputs.iter().map(|input| (&input.key, &input.value));
-    let settings = run.settings.iter().map(|(key, value)| (key, value));
-    let secrets = inputs.chain(settings).filter_map(|(key, value)| match value {
-        Value::Secret(secret) => Some((key.as_str(), secret)),
+    // Inputs and settings apart: those of the definition are the same in all its runs.
+    let inputs = run.inputs.iter().map(|input| (input.key.as_str(), &input.value));
+    let settings = run.settings.iter().map(|(key, value)| (key.as_str(), value));
+    let (settings, mut warnings) = SETTINGS.matcher(&secrets_of(settings))?;
+    let (inputs, more) = INPUTS.matcher(&secrets_of(inputs))?;
+    warnings.extend(more);
+    Ok((Redactor::of(settings.into_iter().chain(inputs)), warnings))
+}
+
+fn secrets_of<'v>(
+    values: impl Iterator<Item = (&'v str, &'v Value)>,
+) -> Vec<(&'v str, &'v SecretString)> {
+    let secrets = values.filter_map(|(key, value)| match value {
+        Value::Secret(secret) => Some((key, secret)),
         Value::Json(_) | Value::Text(_) => None,
     });
-    Redactor::new(secrets)
+    secrets.collect()
 }
 
 /// How many values will be secrets.

@@ -4,15 +4,17 @@
 //! its own. What is found is the secret as it is, escaped for JSON, percent-encoded, in base64 and in hex, across the borders of
 //! chunks and of lines; of secrets with parts (lines, the strings of a JSON document, the content of a file) each part as well.
 //!
-//! Made once per run and immutable from then on; each sink has a [`Stream`]. Building takes time that grows with the secrets, so
-//! it is done where blocking is allowed. Knows neither runs nor logs: what it leaves out, it returns as [`Warning`]s.
+//! Made once per run and immutable from then on; each sink has a [`Stream`]. What finds the secrets of a definition is [`Shared`] by its runs.
+//! Building takes time that grows with the secrets, so it is done where blocking is allowed. Knows neither runs nor logs: what it leaves out, it returns as [`Warning`]s.
 
 mod encoding;
 mod json;
 mod patterns;
+mod shared;
 mod stream;
 
 pub use patterns::{Omission, PART_MIN, VALUE_MIN, Warning};
+pub use shared::Shared;
 pub use stream::Stream;
 
 use crate::excerpt::clip;
@@ -37,11 +39,17 @@ const IN_IDENTIFIER: &str = "x";
 /// Finds the secrets of one run. Costs nothing without secrets.
 #[derive(Default)]
 pub struct Redactor {
-    matcher: Option<Matcher>,
+    parts: Vec<Part>,
 }
 
-/// The automaton and what its patterns stand for.
-struct Matcher {
+/// What finds some of a run's secrets, and what takes their places.
+struct Part {
+    matcher: Arc<Matcher>,
+    markers: Vec<String>,
+}
+
+/// Finds one set of secrets: an automaton and what its patterns stand for.
+pub struct Matcher {
     automaton: NFA,
     start: StateID,
     /// How many bytes of a pattern have been seen in a state, by state.
@@ -49,9 +57,10 @@ struct Matcher {
     /// The longest of the patterns that end in a state, by state. Up to 59 may end in one, too many to look at for every byte;
     /// states in which patterns end have the lowest numbers, so this is short.
     longest: Vec<PatternID>,
-    /// Which marker takes a pattern's place, by pattern.
+    /// Which secret a pattern belongs to, by pattern.
     names: Vec<u32>,
-    markers: Vec<String>,
+    /// The keys of the secrets.
+    keys: Vec<String>,
 }
 
 /// The automaton can't be built; the secrets are too many.
@@ -70,13 +79,28 @@ impl Redactor {
         secrets: impl IntoIterator<Item = (&'a str, &'a SecretString)>,
     ) -> Result<(Self, Vec<Warning>), BuildError> {
         let secrets: Vec<_> = secrets.into_iter().collect();
-        let (patterns, warnings) = Patterns::collect(&secrets);
-        if patterns.is_empty() {
-            return Ok((Self::default(), warnings));
-        }
-        let keys = secrets.iter().map(|(key, _)| *key);
-        let matcher = Matcher::build(patterns, keys).map_err(BuildError)?;
-        Ok((Self { matcher: Some(matcher) }, warnings))
+        let (matcher, warnings) = Matcher::new(&secrets)?;
+        Ok((Self::of(matcher.map(Arc::new)), warnings))
+    }
+
+    /// A redactor that finds what any of these finds.
+    #[must_use]
+    pub fn of(matchers: impl IntoIterator<Item = Arc<Matcher>>) -> Self {
+        let matchers: Vec<_> = matchers.into_iter().collect();
+        let finds = |text: &str| matchers.iter().any(|matcher| matcher.finds(text));
+        let markers = |matcher: &Matcher| {
+            let marker = |key: &String| {
+                let key = clip(key, KEY_MAX).replace(['\n', '\t'], " ");
+                let marker = format!("[secret {key}]");
+                // SECURITY: redact::a_marker_holds_no_secret_of_another_part
+                if finds(&marker) { NAMELESS.to_owned() } else { marker }
+            };
+            matcher.keys.iter().map(marker).collect()
+        };
+        let parts = matchers
+            .iter()
+            .map(|matcher| Part { markers: markers(matcher), matcher: Arc::clone(matcher) });
+        Self { parts: parts.collect() }
     }
 
     /// The text without the secrets.
@@ -104,13 +128,13 @@ impl Redactor {
     /// Whether a secret is in the text.
     #[must_use]
     pub fn finds(&self, text: &str) -> bool {
-        self.matcher.as_ref().is_some_and(|matcher| matcher.finds(text))
+        self.parts.iter().any(|part| part.matcher.finds(text))
     }
 
     /// Whether there is nothing to be found.
     #[must_use]
     pub fn is_empty(&self) -> bool {
-        self.matcher.is_none()
+        self.parts.is_empty()
     }
 
     /// A stream for one sink.
@@ -119,40 +143,63 @@ impl Redactor {
         Stream::new(Arc::clone(self))
     }
 
-    /// Bytes that the automaton takes.
+    /// Bytes that the automata take.
     #[must_use]
     pub fn memory(&self) -> usize {
-        self.matcher.as_ref().map_or(0, |matcher| {
-            let numbers = matcher.longest.len() + matcher.names.len();
-            matcher.automaton.memory_usage() + matcher.depths.len() + 4 * numbers
-        })
+        self.parts.iter().map(|part| part.matcher.memory()).sum()
     }
 
     fn replace<'t>(&self, text: &'t str, marker: Option<&str>) -> Cow<'t, str> {
-        let Some(matcher) = self.matcher.as_ref().filter(|matcher| matcher.finds(text)) else {
+        if !self.finds(text) {
             return Cow::Borrowed(text);
-        };
-        let mut scan = stream::Scan::new(matcher);
+        }
+        let mut scan = stream::Scan::new(self);
         let mut redacted = String::with_capacity(text.len());
-        scan.push(matcher, marker, text, &mut redacted);
-        scan.finish(matcher, marker, &mut redacted);
+        scan.push(self, marker, text, &mut redacted);
+        scan.finish(self, marker, &mut redacted);
         Cow::Owned(redacted)
     }
+
+    fn marker(&self, (part, name): Name) -> &str {
+        let index = usize::try_from(name).unwrap_or(usize::MAX);
+        let part = self.parts.get(part);
+        part.and_then(|part| part.markers.get(index)).map_or(NAMELESS, String::as_str)
+    }
 }
+
+/// A secret: the part that finds it, and its number there.
+type Name = (usize, u32);
 
 /// Tells the size and nothing else.
 impl fmt::Debug for Redactor {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let patterns = self.matcher.as_ref().map_or(0, |matcher| matcher.names.len());
-        f.debug_struct("Redactor").field("patterns", &patterns).finish_non_exhaustive()
+        f.debug_list().entries(self.parts.iter().map(|part| &part.matcher)).finish()
+    }
+}
+
+/// Likewise.
+impl fmt::Debug for Matcher {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Matcher").field("patterns", &self.names.len()).finish_non_exhaustive()
     }
 }
 
 impl Matcher {
-    fn build<'k>(
-        patterns: Patterns,
-        keys: impl Iterator<Item = &'k str>,
-    ) -> Result<Self, aho_corasick::BuildError> {
+    /// Finds these secrets; none if there is nothing to be found. And what it will not find.
+    ///
+    /// # Errors
+    /// [`BuildError`].
+    fn new(secrets: &[(&str, &SecretString)]) -> Result<(Option<Self>, Vec<Warning>), BuildError> {
+        let (patterns, warnings) = Patterns::collect(secrets);
+        if patterns.is_empty() {
+            return Ok((None, warnings));
+        }
+        let keys = secrets.iter().map(|(key, _)| (*key).to_owned()).collect();
+        let matcher = Self::build(patterns, keys).map_err(BuildError)?;
+        Ok((Some(matcher), warnings))
+    }
+
+    fn build(patterns: Patterns, keys: Vec<String>) -> Result<Self, aho_corasick::BuildError> {
         let (bytes, names) = patterns.into_parts();
         let automaton = NFA::builder().prefilter(false).build(&bytes)?;
         // Searches without an anchor are what the default start kind is for.
@@ -183,14 +230,12 @@ impl Matcher {
         }
         depths.shrink_to_fit();
         longest.shrink_to_fit();
-        let mut matcher = Self { automaton, start, depths, longest, names, markers: Vec::new() };
-        let markers = keys.map(|key| {
-            let key = clip(key, KEY_MAX).replace(['\n', '\t'], " ");
-            let marker = format!("[secret {key}]");
-            if matcher.finds(&marker) { NAMELESS.to_owned() } else { marker }
-        });
-        matcher.markers = markers.collect();
-        Ok(matcher)
+        Ok(Self { automaton, start, depths, longest, names, keys })
+    }
+
+    fn memory(&self) -> usize {
+        let numbers = self.longest.len() + self.names.len();
+        self.automaton.memory_usage() + self.depths.len() + 4 * numbers
     }
 
     fn next(&self, state: StateID, byte: u8) -> StateID {
@@ -210,11 +255,6 @@ impl Matcher {
         let pattern = *self.longest.get(state.as_usize())?;
         let name = self.names.get(pattern.as_usize()).copied().unwrap_or_default();
         Some((self.automaton.pattern_len(pattern), name))
-    }
-
-    fn marker(&self, name: u32) -> &str {
-        let index = usize::try_from(name).unwrap_or(usize::MAX);
-        self.markers.get(index).map_or(NAMELESS, String::as_str)
     }
 
     fn finds(&self, text: &str) -> bool {

@@ -5,7 +5,7 @@ use std::borrow::Cow;
 
 /// The JSON without secrets.
 pub(super) fn redact<'t>(redactor: &Redactor, json: &'t str) -> Cow<'t, str> {
-    if redactor.matcher.is_none() {
+    if redactor.is_empty() {
         return Cow::Borrowed(json);
     }
     let mut redacted = String::with_capacity(json.len());

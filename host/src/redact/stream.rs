@@ -1,6 +1,6 @@
 //! Redaction of text that comes in pieces: [`Stream`].
 
-use super::{Matcher, Redactor};
+use super::{Name, Redactor};
 use aho_corasick::automaton::StateID;
 use std::collections::VecDeque;
 use std::fmt;
@@ -26,23 +26,23 @@ pub struct Stream {
 
 impl Stream {
     pub(super) fn new(redactor: Arc<Redactor>) -> Self {
-        let scan = redactor.matcher.as_ref().map(Scan::new);
+        let scan = (!redactor.is_empty()).then(|| Scan::new(&redactor));
         Self { redactor, scan }
     }
 
     /// Takes the next piece, and appends to `released` what is certain now.
     pub fn push(&mut self, text: &str, released: &mut String) {
-        match (&mut self.scan, &self.redactor.matcher) {
-            (Some(scan), Some(matcher)) => scan.push(matcher, None, text, released),
-            _ => released.push_str(text),
+        match &mut self.scan {
+            Some(scan) => scan.push(&self.redactor, None, text, released),
+            None => released.push_str(text),
         }
     }
 
     /// Appends what was held back: no more is coming. A text that is pushed later is another text.
     pub fn finish(&mut self, released: &mut String) {
-        if let (Some(scan), Some(matcher)) = (&mut self.scan, &self.redactor.matcher) {
-            scan.finish(matcher, None, released);
-            *scan = Scan::new(matcher);
+        if let Some(scan) = &mut self.scan {
+            scan.finish(&self.redactor, None, released);
+            *scan = Scan::new(&self.redactor);
         }
     }
 
@@ -91,7 +91,8 @@ impl Gap {
 
 /// Where a text is, and what of it is not given out yet. Offsets are those of the whole text.
 pub(super) struct Scan {
-    state: StateID,
+    /// Of each part of the redactor.
+    states: Vec<StateID>,
     gap: Gap,
     /// The text from `base` on.
     pub(super) held: String,
@@ -108,13 +109,13 @@ pub(super) struct Scan {
 struct Span {
     start: usize,
     end: usize,
-    name: u32,
+    name: Name,
 }
 
 impl Scan {
-    pub(super) fn new(matcher: &Matcher) -> Self {
+    pub(super) fn new(redactor: &Redactor) -> Self {
         Self {
-            state: matcher.start,
+            states: starts(redactor).collect(),
             gap: Gap::default(),
             held: String::new(),
             base: 0,
@@ -127,7 +128,7 @@ impl Scan {
     /// `marker` takes a secret's place, if it is not to be the secret's own.
     pub(super) fn push(
         &mut self,
-        matcher: &Matcher,
+        redactor: &Redactor,
         marker: Option<&str>,
         text: &str,
         released: &mut String,
@@ -136,31 +137,35 @@ impl Scan {
         self.held.push_str(text);
         for (offset, byte) in (first..).zip(text.bytes()) {
             match self.gap.takes(byte) {
-                Taken::Counts => self.step(matcher, offset, byte),
+                Taken::Counts => self.step(redactor, offset, byte),
                 Taken::Ends => {
-                    self.state = matcher.start;
+                    self.states.clear();
+                    self.states.extend(starts(redactor));
                     self.starts.clear();
                 }
                 Taken::Skipped => {}
             }
         }
         let certain = self.starts.front().copied().unwrap_or(self.base + self.held.len());
-        self.release(matcher, marker, certain, released);
+        self.release(redactor, marker, certain, released);
     }
 
     pub(super) fn finish(
         &mut self,
-        matcher: &Matcher,
+        redactor: &Redactor,
         marker: Option<&str>,
         released: &mut String,
     ) {
         self.starts.clear();
-        self.release(matcher, marker, self.base + self.held.len(), released);
+        self.release(redactor, marker, self.base + self.held.len(), released);
     }
 
-    fn step(&mut self, matcher: &Matcher, offset: usize, byte: u8) {
-        self.state = matcher.next(self.state, byte);
-        let depth = matcher.depth(self.state);
+    fn step(&mut self, redactor: &Redactor, offset: usize, byte: u8) {
+        let mut depth = 0;
+        for (state, part) in self.states.iter_mut().zip(&redactor.parts) {
+            *state = part.matcher.next(*state, byte);
+            depth = depth.max(part.matcher.depth(*state));
+        }
         if depth == 0 {
             self.starts.clear();
             return;
@@ -170,10 +175,13 @@ impl Scan {
         while self.starts.len() > depth {
             self.starts.pop_front();
         }
-        let Some((length, name)) = matcher.longest(self.state) else { return };
-        let first = self.starts.len().saturating_sub(length);
-        if let Some(start) = self.starts.get(first) {
-            self.cover(Span { start: *start, end: offset + 1, name });
+        for (index, part) in redactor.parts.iter().enumerate() {
+            let longest = self.states.get(index).and_then(|state| part.matcher.longest(*state));
+            let Some((length, name)) = longest else { continue };
+            let first = self.starts.len().saturating_sub(length);
+            if let Some(start) = self.starts.get(first).copied() {
+                self.cover(Span { start, end: offset + 1, name: (index, name) });
+            }
         }
     }
 
@@ -192,7 +200,7 @@ impl Scan {
     /// Gives out the text before `certain`: no secret that is found later begins there.
     fn release(
         &mut self,
-        matcher: &Matcher,
+        redactor: &Redactor,
         marker: Option<&str>,
         certain: usize,
         released: &mut String,
@@ -203,7 +211,7 @@ impl Scan {
             // One that touches what was replaced before is part of that.
             if self.covered.is_none_or(|covered| covered < span.start) {
                 released.push_str(self.text(cursor, span.start));
-                released.push_str(marker.unwrap_or_else(|| matcher.marker(span.name)));
+                released.push_str(marker.unwrap_or_else(|| redactor.marker(span.name)));
             }
             cursor = cursor.max(span.end);
             self.covered = Some(span.end);
@@ -221,4 +229,8 @@ impl Scan {
         let range = start.saturating_sub(self.base)..end.saturating_sub(self.base);
         self.held.get(range).unwrap_or_default()
     }
+}
+
+fn starts(redactor: &Redactor) -> impl Iterator<Item = StateID> {
+    redactor.parts.iter().map(|part| part.matcher.start)
 }

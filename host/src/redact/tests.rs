@@ -215,3 +215,45 @@ fn a_key_and_many_passwords_are_found_in_all_forms() {
     assert_eq!(warnings, []);
     assert!(redactor.memory() < 5 << 20, "{}", redactor.memory());
 }
+
+#[test]
+fn a_marker_holds_no_secret_of_another_part() {
+    let shared = Shared::new();
+    let [one, other] = ["hunter-two", "passphrase"].map(SecretString::from);
+    let matcher = |key: &str, secret| shared.matcher(&[(key, secret)]).unwrap().0.unwrap();
+    let redactor = Redactor::of([matcher("passphrase", &one), matcher("key", &other)]);
+    assert_eq!(redactor.redact("hunter-two, passphrase"), format!("{NAMELESS}, [secret key]"));
+}
+
+#[test]
+fn secrets_in_parts_are_found_as_if_they_were_together() {
+    let secrets = ["overlapping", "pingpong-table", "lapping", "over\u{e4}ll secret"];
+    let secrets: Vec<_> = secrets.map(SecretString::from).into();
+    let keyed: Vec<_> = ["a", "b", "c", "d"].into_iter().zip(&secrets).collect();
+    let whole = Arc::new(Redactor::new(keyed.clone()).unwrap().0);
+    let shared = Shared::new();
+    for cut in 0..=keyed.len() {
+        let (some, rest) = keyed.split_at(cut);
+        let parts = [some, rest].map(|part| shared.matcher(part).unwrap().0);
+        let parts = Arc::new(Redactor::of(parts.into_iter().flatten()));
+        for text in [
+            "overlapping",
+            "overlappingpong-table",
+            "an overlap, ping\npong-table over",
+            "over\u{e4}ll secretoverlapping lapping",
+            "nothing of the kind",
+        ] {
+            let expected = whole.redact(text);
+            assert_eq!(parts.redact(text), expected, "{cut}: {text}");
+            // The result does not depend on the pieces.
+            for border in (0..text.len()).filter(|border| text.is_char_boundary(*border)) {
+                let (mut stream, mut released) = (parts.stream(), String::new());
+                let (first, second) = text.split_at(border);
+                stream.push(first, &mut released);
+                stream.push(second, &mut released);
+                stream.finish(&mut released);
+                assert_eq!(released, expected, "{cut}: {text} at {border}");
+            }
+        }
+    }
+}

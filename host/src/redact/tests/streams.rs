@@ -134,7 +134,7 @@ fn random_texts_in_random_chunks_leave_nothing_of_random_secrets() {
             }
         }
         let (redactor, _) = with_warnings(&secrets);
-        if redactor.matcher.is_none() {
+        if redactor.is_empty() {
             continue;
         }
         let redactor = Arc::new(redactor);
