@@ -44,6 +44,7 @@ bench:
     cargo bench -p blockhouse-policy --bench decision --locked
     cargo bench -p blockhouse --bench sandbox --locked
     cargo bench -p blockhouse-tests --bench manual_runs --locked
+    cargo bench -p blockhouse-tests --bench polling_runs --locked
     cargo bench -p blockhouse-tests --bench terraform_runs --locked
 
 # One of `policy`, `redactor`, `run_document`, `unseal` for ten minutes (needs `cargo install cargo-fuzz`); not in CI. A sanitizer
