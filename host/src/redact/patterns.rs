@@ -25,7 +25,7 @@ const PIECE_MAX: usize = 64;
 /// Bytes by which a piece may be longer than planned, so that it ends with a character.
 const CHARACTER_MAX: usize = 4;
 
-/// Bytes of all patterns of a run. All forms of a key of 4096 bits are half of it, those of a password of 40 characters 1 KiB; of
+/// Bytes of all patterns of a set of secrets; a run has two, its settings and its inputs. All forms of a key of 4096 bits are half of it, those of a password of 40 characters 1 KiB; of
 /// more, there are the forms that matter most. Against secrets of megabytes: the automaton takes 17 times as much memory (4 MiB),
 /// and 60 times while it is built (15 MiB).
 const PATTERNS_MAX: usize = 256 << 10;
