@@ -31,7 +31,7 @@ fn assert_cancelled(github: &GitHub, run: &RunView) {
     let told = all_text(run);
     assert!(told.contains("GitHub was told to cancel the workflow: http"), "{told}");
     assert_eq!((github.count(Route::Cancel), github.count(Route::Dispatch)), (1, 1));
-    assert!(github.runs()[0].is_cancelling);
+    assert!(github.runs().first().unwrap().is_cancelling);
     let last = github.requests().pop().unwrap();
     assert_eq!((last.route, last.status), (Route::Cancel, Some(202)), "nothing comes after it");
 }

@@ -18,13 +18,14 @@ fn patient() -> GitHub {
 }
 
 fn finish(github: &GitHub) {
-    github.finish_run(github.runs()[0].id);
+    github.finish_run(github.runs().first().unwrap().id);
 }
 
 /// How long after the first request of this route the second one came.
 fn pause(github: &GitHub, route: Route) -> Duration {
     let requests = github.requests_of(route);
-    (requests[1].at - requests[0].at).try_into().unwrap()
+    let [first, second, ..] = requests.as_slice() else { panic!("{requests:?}") };
+    (second.at - first.at).try_into().unwrap()
 }
 
 #[tokio::test]

@@ -38,7 +38,7 @@ fn a_copy_that_was_cut_or_put_together_anew_is_not_opened() {
     let place = tempfile::tempdir().unwrap();
     let key = key();
     let quarantine = Quarantine::new(place.path().join("q"), Some(Arc::clone(key.public())));
-    let content: Vec<u8> = (0..PIECE_BYTES * 3).map(|at| (at / PIECE_BYTES) as u8).collect();
+    let content = [0, 1, 2].map(|number| vec![number; PIECE_BYTES]).concat();
     let path = quarantine.keep(&state(&content), "b", "r", "c").unwrap();
     let sealed = fs::read(&path).unwrap();
     let refused = |damaged: &[u8]| {
