@@ -11,8 +11,8 @@ use crate::sandbox::{Job, Sandbox};
 use crate::shutdown::Shutdown;
 use crate::telemetry::chain;
 use crate::terraform::{
-    Assignment, BlockLock, LogSink, OperationError, Paths, PlanSource, Report, StateBackend,
-    StateFate, StopReason, Terraform,
+    Assignment, BlockLock, LogSink, Opener, OperationError, Paths, PlanSource, Report,
+    StateBackend, StateFate, StopReason, Terraform,
 };
 use blockhouse_policy::FilesPermit;
 use std::convert::Infallible;
@@ -45,6 +45,8 @@ pub struct Belongings {
     pub backend: Option<StateBackend>,
     /// The plan that it must apply.
     pub plan: Option<Arc<dyn PlanSource>>,
+    /// Opens what was sealed to the runner's key, if it has one.
+    pub opener: Option<Opener>,
     /// Whether an earlier process has begun it.
     pub is_resumed: bool,
     /// Its block, if it was taken for the run already.
@@ -53,7 +55,7 @@ pub struct Belongings {
 
 impl fmt::Debug for Belongings {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Self { backend, plan, is_resumed, block: _ } = self;
+        let Self { backend, plan, opener: _, is_resumed, block: _ } = self;
         let (has_backend, has_plan) = (backend.is_some(), plan.is_some());
         write!(f, "Belongings(backend: {has_backend}, plan: {has_plan}, resumed: {is_resumed})")
     }
@@ -133,6 +135,7 @@ pub async fn execute(
                 user: None,
                 backend: belongings.backend,
                 plan: belongings.plan,
+                opener: belongings.opener,
                 document,
                 log: log_into(&progress),
                 abort: progress.abort().clone(),

@@ -4,7 +4,7 @@
 //! * `workspace` has the verbs on the configuration in a run's directory. Each verb is a task of its own, so that what it has started is
 //!   followed to its end even if nobody waits for the answer any more.
 //! * What a verb needs: `command` (what is started), `environment`, `record` (what a restart must know), `follow` (an operation and
-//!   its log), `answer` (how an end is told), `state` with `quarantine` (no state is lost), `locks` (no lock is left), `modules`,
+//!   its log), `answer` (how an end is told), `state` with `quarantine` and `sealed` (no state is lost), `locks` (no lock is left), `modules`,
 //!   `outputs`, `script`, `files`, `plan`.
 //!
 //! Starts nothing itself: [`shim`] does. Knows neither meshStack nor components.
@@ -24,6 +24,7 @@ mod outputs;
 pub mod providers;
 mod quarantine;
 mod record;
+mod sealed;
 mod state;
 pub mod store;
 mod tail;
@@ -37,10 +38,11 @@ pub use answer::{
 pub use blocks::{BlockLock, BlockLocks};
 pub use config::{Config, Pushing};
 pub use flight::{InFlight, Report};
-pub use quarantine::{QuarantineError, open as open_quarantined};
+pub use sealed::{OpenError, open as open_sealed};
 pub use users::{Users, UsersConfig, UsersError};
 pub use workspace::{
-    Assignment, FetchedPlan, LogSink, Paths, PlanError, PlanSource, Source, StateBackend, Workspace,
+    Assignment, FetchedPlan, LogSink, Opener, Paths, PlanError, PlanSource, Source, StateBackend,
+    Workspace,
 };
 
 use crate::git::Git;

@@ -5,7 +5,7 @@ mod world;
 
 use blockhouse::outcome::AbortReason;
 use blockhouse::terraform::{
-    OperationError, OutputShape, OutputValue, StateFate, StopReason, open_quarantined,
+    OperationError, OutputShape, OutputValue, StateFate, StopReason, open_sealed,
 };
 use secrecy::zeroize::Zeroizing;
 use secrecy::{ExposeSecret as _, SecretString};
@@ -82,6 +82,25 @@ async fn a_saved_plan_is_applied_exactly_and_a_stale_one_is_refused() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn a_plan_that_was_taken_is_on_the_disk_as_it_was_sealed() {
+    let world = World::new();
+    let main = world.configuration(RESOURCE);
+    let mut workspace = world.ready("run-1", false, &main).await;
+    assert!(workspace.plan().await.unwrap());
+    let plan = workspace.take_plan(1 << 20).await.unwrap();
+    let directory = world.root("run-1").join("plan");
+    let left: Vec<_> = fs::read_dir(&directory).unwrap().map(|entry| entry.unwrap()).collect();
+    let [left] = left.as_slice() else { panic!("{left:?}") };
+    let sealed = fs::read(left.path()).unwrap();
+    assert!(plan.starts_with(b"PK") && !sealed.windows(16).any(|part| part == &plan[..16]));
+    // A resumed run has it once more, without planning again.
+    drop(workspace);
+    let mut workspace = world.ready("run-1", true, &main).await;
+    assert!(workspace.plan().await.unwrap());
+    assert_eq!(workspace.take_plan(1 << 20).await.unwrap(), plan);
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn a_state_that_can_not_be_written_is_kept_and_pushed_again() {
     let world = World::new();
     let mut workspace = world.ready("run-1", false, &world.configuration(RESOURCE)).await;
@@ -109,7 +128,7 @@ async fn a_state_that_can_not_be_written_is_kept_and_pushed_again() {
     let kept = fs::read_dir(world.place.path().join("quarantine")).unwrap().next().unwrap();
     let kept = kept.unwrap().path();
     assert!(text.contains(kept.to_str().unwrap()), "{text}");
-    let state = open_quarantined(&kept, &key()).unwrap();
+    let state = open_sealed(&kept, &key()).unwrap();
     assert!(String::from_utf8_lossy(&state).contains("terraform_data"));
     assert!(workspace.in_flight().report().unwrap().state == failure.state);
 }

@@ -106,6 +106,7 @@ pub(crate) mod read_diagnostics {
             user: None,
             backend: None,
             plan: None,
+            opener: None,
             document: SecretString::from("{}"),
             log: Arc::new(|_: &[u8]| {}),
             abort: Abort::default(),

@@ -5,7 +5,7 @@ use crate::config::{Config, Mode};
 use crate::daemon::load_config;
 use crate::os;
 use crate::telemetry::chain;
-use crate::terraform::open_quarantined;
+use crate::terraform::open_sealed;
 use crate::unseal::PrivateKey;
 use clap::Subcommand;
 use std::fs;
@@ -75,7 +75,7 @@ fn open(config: &Config, copy: &Path, out: &Path) -> Result<(), String> {
         return Err("copies are sealed to the key of the daemon, and this configuration is for a single run".to_owned());
     };
     let key = PrivateKey::from_pem(private_key).map_err(|error| chain(&error).to_string())?;
-    let state = open_quarantined(copy, &key).map_err(|error| chain(&error).to_string())?;
+    let state = open_sealed(copy, &key).map_err(|error| chain(&error).to_string())?;
     let written = os::create_private_file(out).and_then(|mut file| {
         file.write_all(&state)?;
         file.sync_all()

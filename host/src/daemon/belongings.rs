@@ -3,9 +3,10 @@
 use super::pipeline::Resumed;
 use crate::execute::Belongings;
 use crate::meshstack::{CallErrorKind, Claim, PLAN_MAX, RunClient};
+use crate::prepare::Protection;
 use crate::run::Run;
 use crate::telemetry::chain;
-use crate::terraform::{PlanError, PlanSource, StateBackend};
+use crate::terraform::{Opener, PlanError, PlanSource, StateBackend, open_sealed};
 use std::pin::Pin;
 use std::sync::Arc;
 use zeroize::Zeroizing;
@@ -19,6 +20,7 @@ pub(super) fn of(
     client: &RunClient,
     run: &Run,
     resumed: Option<Resumed>,
+    protection: &Protection,
 ) -> Belongings {
     let backend = claim.run_token().map(|token| StateBackend {
         address: client.state_address(&run.block.tenant, &run.block.uuid),
@@ -29,7 +31,16 @@ pub(super) fn of(
         .has_plan()
         .then(|| -> Arc<dyn PlanSource> { Arc::new(Predecessor { client: client.clone() }) });
     let is_resumed = resumed.is_some();
-    Belongings { backend, plan, is_resumed, block: resumed.and_then(|resumed| resumed.block) }
+    let opener = match protection {
+        Protection::Opened => None,
+        Protection::Sealed(key) => {
+            let key = Arc::clone(key);
+            let opener: Opener = Arc::new(move |path| open_sealed(path, &key));
+            Some(opener)
+        }
+    };
+    let block = resumed.and_then(|resumed| resumed.block);
+    Belongings { backend, plan, opener, is_resumed, block }
 }
 
 /// The plan of an earlier run.

@@ -194,7 +194,8 @@ impl Pipeline {
             terraform: self.terraform.as_ref(),
             abort_grace: self.abort_grace,
         };
-        let belongings = belongings::of(claim, client, &prepared.run.run, resumed);
+        let belongings =
+            belongings::of(claim, client, &prepared.run.run, resumed, &self.protection);
         let Executed { outcome, usage, directory } =
             execute(prepared, &means, belongings, progress).await;
         Worked { outcome, usage: Some(usage), directory }

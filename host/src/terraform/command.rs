@@ -19,6 +19,9 @@ const PLAIN: [&str; 2] = ["-input=false", "-no-color"];
 /// The name of the plan of `plan`, in the directory of plans.
 pub(super) const OWN_PLAN: &str = "tfplan";
 
+/// That plan, once nothing but publishing it is to come.
+pub(super) const SEALED_PLAN: &str = "tfplan.sealed";
+
 /// The name of the plan of `fetch-plan`.
 pub(super) const FETCHED_PLAN: &str = "fetched";
 

@@ -81,10 +81,14 @@ pub(super) fn read_from(file: &File, max: u64) -> io::Result<Vec<u8>> {
     // SECURITY: terraform::files::more_than_expected_is_not_read
     file.take(max.saturating_add(1)).read_to_end(&mut content)?;
     if u64::try_from(content.len()).unwrap_or(u64::MAX) > max {
-        let text = format!("it has more than {max} bytes");
-        return Err(io::Error::new(io::ErrorKind::FileTooLarge, text));
+        return Err(too_large(max));
     }
     Ok(content)
+}
+
+/// What has more than `max` bytes is not used.
+pub(super) fn too_large(max: u64) -> io::Error {
+    io::Error::new(io::ErrorKind::FileTooLarge, format!("it has more than {max} bytes"))
 }
 
 /// Removes all that is in a directory. Without recursion: what is in there was made by others, as deep as they liked.

@@ -1,32 +1,19 @@
 //! State that could not be written where it belongs is kept here, sealed, until it could: [`Quarantine`].
 //!
-//! ```text
-//! u32, big endian     length of the sealed key
-//! sealed key          32 bytes for AES-256-GCM, sealed to the runner's key as meshStack seals secrets
-//! pieces              of the state, 64 KiB each and the last one shorter, as STREAM (BE32) has them: each with a tag of 16 bytes that
-//!                     covers its place and whether it is the last. The nonce is zero, since each key is used once
-//! ```
-//!
-//! A state is as large as whoever wrote it liked, so it goes through in pieces and is never in memory as a whole.
+//! A state is as large as whoever wrote it liked, so it goes through in pieces (`sealed`) and is never in memory as a whole.
 
 use super::files;
+use super::sealed::{PIECE_BYTES, fill, seal};
 use crate::os;
-use crate::unseal::{PrivateKey, PublicKey, UnsealError};
-use aead_stream::{DecryptorBE32, EncryptorBE32, Key, Nonce, StreamBE32};
-use aes_gcm::Aes256Gcm;
+use crate::unseal::PublicKey;
 use aws_lc_rs::digest;
 use data_encoding::HEXLOWER;
 use std::fs::{self, File};
-use std::io::{self, Read, Seek as _, Write};
-use std::path::{Path, PathBuf};
+use std::io::{self, Read as _, Seek as _};
+use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::SystemTime;
 use zeroize::Zeroizing;
-
-const KEY_BYTES: usize = 32;
-const LENGTH_BYTES: usize = 4;
-const PIECE_BYTES: usize = 64 << 10;
-const TAG_BYTES: usize = 16;
 
 /// Bytes of a state that are kept. Terraform itself has all of it in memory several times.
 const STATE_MAX: u64 = 512 << 20;
@@ -48,20 +35,6 @@ const PLAIN: &str = ".tfstate";
 pub(super) struct Quarantine {
     directory: PathBuf,
     key: Option<Arc<PublicKey>>,
-}
-
-/// Why a copy can't be opened.
-#[derive(Debug, thiserror::Error)]
-pub enum QuarantineError {
-    /// It is not what we wrote.
-    #[error("the file is damaged")]
-    Damaged,
-    /// It was sealed to another key.
-    #[error("failed to open the file")]
-    Key(#[source] UnsealError),
-    /// It can't be read.
-    #[error("failed to read the file")]
-    Read(#[source] io::Error),
 }
 
 impl Quarantine {
@@ -162,8 +135,7 @@ fn digest_of(mut state: &File) -> io::Result<String> {
         all = all.saturating_add(u64::try_from(length).unwrap_or(u64::MAX));
         // SECURITY: terraform::quarantine::tests::more_than_a_state_may_have_is_not_kept
         if all > STATE_MAX {
-            let text = format!("it has more than {STATE_MAX} bytes");
-            return Err(io::Error::new(io::ErrorKind::FileTooLarge, text));
+            return Err(files::too_large(STATE_MAX));
         }
         context.update(piece.get(..length).unwrap_or_default());
         if length < PIECE_BYTES {
@@ -173,71 +145,6 @@ fn digest_of(mut state: &File) -> io::Result<String> {
     let mut digest = HEXLOWER.encode(context.finish().as_ref());
     digest.truncate(DIGEST_CHARACTERS);
     Ok(digest)
-}
-
-/// Reads until the piece is full or there is no more; how much there was.
-fn fill(from: &mut impl Read, piece: &mut [u8]) -> io::Result<usize> {
-    let mut length = 0;
-    while let Some(rest) = piece.get_mut(length..).filter(|rest| !rest.is_empty()) {
-        match from.read(rest) {
-            Ok(0) => break,
-            Ok(read) => length += read,
-            Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
-            Err(error) => return Err(error),
-        }
-    }
-    Ok(length)
-}
-
-fn seal(mut state: impl Read, to: &mut File, runner: &PublicKey) -> io::Result<()> {
-    let refused = || io::Error::other("the state can't be encrypted");
-    let mut plain = Zeroizing::new([0; KEY_BYTES]);
-    aws_lc_rs::rand::fill(plain.as_mut_slice()).map_err(|_| refused())?;
-    let wrapped = runner.seal(plain.as_slice()).map_err(io::Error::other)?;
-    let length = u32::try_from(wrapped.len()).map_err(io::Error::other)?;
-    to.write_all(&length.to_be_bytes())?;
-    to.write_all(&wrapped)?;
-    let mut stream = EncryptorBE32::<Aes256Gcm>::new(&Key::<Aes256Gcm>::from(*plain), &nonce());
-    let mut piece = Zeroizing::new(vec![0; PIECE_BYTES]);
-    loop {
-        let length = fill(&mut state, &mut piece)?;
-        let text = piece.get(..length).unwrap_or_default();
-        if length < PIECE_BYTES {
-            return to.write_all(&stream.encrypt_last(text).map_err(|_| refused())?);
-        }
-        to.write_all(&stream.encrypt_next(text).map_err(|_| refused())?)?;
-    }
-}
-
-/// Opens a copy. Blocks.
-///
-/// # Errors
-/// [`QuarantineError`].
-pub fn open(path: &Path, runner: &PrivateKey) -> Result<Zeroizing<Vec<u8>>, QuarantineError> {
-    let content = fs::read(path).map_err(QuarantineError::Read)?;
-    let (length, rest) =
-        content.split_first_chunk::<LENGTH_BYTES>().ok_or(QuarantineError::Damaged)?;
-    let length = usize::try_from(u32::from_be_bytes(*length)).unwrap_or(usize::MAX);
-    let (wrapped, body) = rest.split_at_checked(length).ok_or(QuarantineError::Damaged)?;
-    let plain = runner.unseal_bytes(wrapped).map_err(QuarantineError::Key)?;
-    let key =
-        <[u8; KEY_BYTES]>::try_from(plain.as_slice()).map_err(|_| QuarantineError::Damaged)?;
-    let mut stream = DecryptorBE32::<Aes256Gcm>::new(&Key::<Aes256Gcm>::from(key), &nonce());
-    // Room for all of it, so that no part is left behind by a reallocation.
-    let mut state = Zeroizing::new(Vec::with_capacity(body.len()));
-    let mut rest = body;
-    while let Some((piece, after)) = rest.split_at_checked(PIECE_BYTES + TAG_BYTES) {
-        let opened = stream.decrypt_next(piece).map_err(|_| QuarantineError::Damaged)?;
-        state.extend_from_slice(&Zeroizing::new(opened));
-        rest = after;
-    }
-    let opened = stream.decrypt_last(rest).map_err(|_| QuarantineError::Damaged)?;
-    state.extend_from_slice(&Zeroizing::new(opened));
-    Ok(state)
-}
-
-fn nonce() -> Nonce<Aes256Gcm, StreamBE32<Aes256Gcm>> {
-    Nonce::<Aes256Gcm, StreamBE32<Aes256Gcm>>::default()
 }
 
 #[cfg(test)]

@@ -11,6 +11,7 @@ use super::environment::Environment;
 use super::flight::InFlight;
 use super::providers::{Guard, Mirror};
 use super::record::{Call, RecordError, Records};
+use super::sealed::OpenError;
 use super::state::Context;
 use super::store::Program;
 use super::{Shared, files};
@@ -32,6 +33,9 @@ use zeroize::Zeroizing;
 /// Takes what processes print, in the order of its arrival, whole lines where possible; not redacted. Called where blocking is
 /// allowed, also after the answer of a verb. A resumed run is told all of it again, from the start.
 pub type LogSink = Arc<dyn Fn(&[u8]) + Send + Sync>;
+
+/// Opens a file that was sealed to the runner's key, where blocking is allowed. Whoever has it can open such files and nothing else.
+pub type Opener = Arc<dyn Fn(&Path) -> Result<Zeroizing<Vec<u8>>, OpenError> + Send + Sync>;
 
 /// One run's share of the machine, and who it is.
 pub struct Assignment {
@@ -59,6 +63,8 @@ pub struct Assignment {
     pub backend: Option<StateBackend>,
     /// The predecessor's plan, if this run must apply it.
     pub plan: Option<Arc<dyn PlanSource>>,
+    /// Opens what an earlier process has sealed. None: nothing is sealed.
+    pub opener: Option<Opener>,
     /// The run's document, decrypted; for scripts.
     pub document: SecretString,
     /// Takes what processes print.

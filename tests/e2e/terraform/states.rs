@@ -3,7 +3,7 @@
 use super::scene;
 use super::stops::{locking, wait_for};
 use crate::{all_text, assert_ended};
-use blockhouse::terraform::open_quarantined;
+use blockhouse::terraform::open_sealed;
 use blockhouse::unseal::PrivateKey;
 use blockhouse_emulator::{Fault, InputType, Route, RunSpec, RunState};
 use blockhouse_tests::terraform::{LoopbackGate, Module, Scene, Stage};
@@ -73,7 +73,7 @@ async fn a_state_that_can_not_be_written_is_kept_sealed_and_its_users_are_told()
     let sealed = std::fs::read(kept).unwrap();
     assert!(!String::from_utf8_lossy(&sealed).contains(secret));
     let key = PrivateKey::from_pem(&SecretString::from(PRIVATE_KEY)).unwrap();
-    let opened = open_quarantined(kept, &key).unwrap();
+    let opened = open_sealed(kept, &key).unwrap();
     assert!(String::from_utf8_lossy(&opened).contains(secret));
 }
 
@@ -130,7 +130,7 @@ async fn a_state_of_a_verb_that_nobody_goes_on_with_is_kept() {
         assert!(text.contains(told), "{told}: {text}");
     }
     let key = PrivateKey::from_pem(&SecretString::from(PRIVATE_KEY)).unwrap();
-    let opened = open_quarantined(kept, &key).unwrap();
+    let opened = open_sealed(kept, &key).unwrap();
     assert!(String::from_utf8_lossy(&opened).contains("terraform_data"));
 }
 

@@ -2,7 +2,7 @@
 
 use super::RESOURCE;
 use super::world::{Push, World, key};
-use blockhouse::terraform::{OperationError, StateFate, ToolFailure, Workspace, open_quarantined};
+use blockhouse::terraform::{OperationError, StateFate, ToolFailure, Workspace, open_sealed};
 use std::fs;
 use std::path::PathBuf;
 use std::time::Duration;
@@ -53,7 +53,7 @@ async fn pushes_without_an_answer_come_to_an_end() {
     assert!(matches!(failure.state, StateFate::NotSaved(_)), "{:?}", failure.state);
     let kept = quarantined(&world);
     let [kept] = kept.as_slice() else { panic!("{kept:?}") };
-    let state = open_quarantined(kept, &key()).unwrap();
+    let state = open_sealed(kept, &key()).unwrap();
     assert!(String::from_utf8_lossy(&state).contains("terraform_data"));
 
     let world = World::with(|config| {
@@ -77,7 +77,7 @@ async fn a_state_that_came_with_the_sources_is_not_taken_for_the_runs_own() {
     assert!(matches!(failure.state, StateFate::NotSaved(_)), "{:?}", failure.state);
     let kept = quarantined(&world);
     let [kept] = kept.as_slice() else { panic!("{kept:?}") };
-    let state = open_quarantined(kept, &key()).unwrap();
+    let state = open_sealed(kept, &key()).unwrap();
     let state = String::from_utf8_lossy(&state);
     assert!(state.contains("terraform_data") && !state.contains("committed"), "{state}");
     assert_eq!(fs::read_to_string(work.join("errored.tfstate.found")).unwrap(), committed);
@@ -91,7 +91,7 @@ async fn a_state_that_a_script_has_left_is_kept() {
     workspace.apply().await.unwrap();
     let kept = quarantined(&world);
     let [kept] = kept.as_slice() else { panic!("{kept:?}") };
-    let state = open_quarantined(kept, &key()).unwrap();
+    let state = open_sealed(kept, &key()).unwrap();
     assert!(String::from_utf8_lossy(&state).contains("of-a-script"));
     assert!(world.log().contains("was there before"), "{}", world.log());
 }

@@ -3,7 +3,7 @@
 use blockhouse::run::{Behavior, RunId};
 use blockhouse::shutdown::Abort;
 use blockhouse::terraform::{
-    Assignment, Config, FetchedPlan, PlanSource, StateBackend, Terraform, Workspace,
+    Assignment, Config, FetchedPlan, PlanSource, StateBackend, Terraform, Workspace, open_sealed,
 };
 use blockhouse::unseal::PrivateKey;
 use blockhouse_policy::{Grants, Limits, Policy, TerraformPermit};
@@ -13,7 +13,7 @@ use secrecy::zeroize::Zeroizing;
 use std::collections::VecDeque;
 use std::io::{BufRead as _, BufReader, Read as _, Write as _};
 use std::net::TcpListener;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex};
 
 pub(super) const ALL: &str = "verbs = [\"plan\", \"apply\", \"destroy\"]\nscripts = { network = true }\nrelease_locks = true\nmodules = [\"*\"]\n";
@@ -226,6 +226,7 @@ impl World {
                 password: SecretString::from("run-token"),
             }),
             plan,
+            opener: Some(Arc::new(|path: &Path| open_sealed(path, &key()))),
             document: SecretString::from("{\"document\":1}"),
             log: Arc::new(move |bytes: &[u8]| {
                 log.lock().unwrap().push_str(&String::from_utf8_lossy(bytes));

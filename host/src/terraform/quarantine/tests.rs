@@ -1,5 +1,8 @@
 use super::*;
+use crate::terraform::sealed::{TAG_BYTES, open};
+use crate::unseal::PrivateKey;
 use secrecy::SecretString;
+use std::io::Write as _;
 
 const KEY: &str = include_str!("../../../../tests/fixtures/sealed/TEST-ONLY-runner-pkcs8.pem");
 

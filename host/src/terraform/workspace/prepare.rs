@@ -7,12 +7,14 @@ use crate::git::{
 };
 use crate::telemetry::chain;
 use crate::terraform::answer::{CheckoutError, OperationError, StateFate, ToolFailure};
-use crate::terraform::command::{FETCHED_PLAN, OWN_PLAN};
+use crate::terraform::command::{FETCHED_PLAN, OWN_PLAN, SEALED_PLAN};
 use crate::terraform::files;
+use crate::terraform::sealed::seal;
 use crate::terraform::store::{Program, StoreError, Tool};
 use blockhouse_policy::{GitCredentials, ReservedName};
 use secrecy::{ExposeSecret as _, SecretString};
 use serde::{Deserialize, Serialize};
+use std::io;
 use std::path::Path;
 use tokio_util::sync::CancellationToken;
 use zeroize::Zeroizing;
@@ -198,7 +200,7 @@ impl Workspace {
         let (git, user) = (self.shared.git.clone(), self.assignment.user);
         let (key, known) = (source.private_key.clone(), source.known_host.clone());
         let written = tokio::task::spawn_blocking(move || {
-            let fault = |error: std::io::Error| GitError::Fault(error.to_string());
+            let fault = |error: io::Error| GitError::Fault(error.to_string());
             drop(crate::os::create_private_directory(&directory).map_err(fault)?);
             let command = git.ssh_command(key.as_ref(), known.as_ref(), &directory)?;
             if let Some(user) = user {
@@ -283,7 +285,7 @@ impl Workspace {
         let path = self.assignment.paths.work.join(name);
         let looked = path.clone();
         let found = files::blocking(move || match std::fs::symlink_metadata(looked) {
-            Err(error) if error.kind() == std::io::ErrorKind::NotFound => Ok(None),
+            Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
             found => found.map(Some),
         });
         let found = found.await.map_err(|error| OperationError::Fault(error.to_string()))?;
@@ -361,8 +363,8 @@ impl Workspace {
         write_record(call, Some(true)).await
     }
 
-    /// The plan of [`Workspace::plan`], to be published. The file stays until the run directory is removed, so that a resumed run can
-    /// publish it again.
+    /// The plan of [`Workspace::plan`], to be published. From here on it is on the disk only as it was sealed, so that a resumed run can publish
+    /// it again.
     ///
     /// # Errors
     /// `Invalid` if there is none, or it has more than `max_bytes`.
@@ -370,11 +372,33 @@ impl Workspace {
         &mut self,
         max_bytes: u64,
     ) -> Result<Zeroizing<Vec<u8>>, OperationError> {
-        let path = self.assignment.paths.plan.join(OWN_PLAN);
-        match files::blocking(move || files::read(&path, max_bytes)).await {
-            Ok(Some(plan)) => Ok(Zeroizing::new(plan)),
+        let [path, sealed] =
+            [OWN_PLAN, SEALED_PLAN].map(|name| self.assignment.paths.plan.join(name));
+        let key = self.shared.config.key.clone().zip(self.assignment.opener.clone());
+        let taken = files::blocking(move || {
+            let plan = files::read(&path, max_bytes)?.map(Zeroizing::new);
+            let Some((key, open)) = key else { return Ok(plan) };
+            let Some(plan) = plan else {
+                if !sealed.try_exists()? {
+                    return Ok(None);
+                }
+                let plan = open(&sealed).map_err(io::Error::other)?;
+                let is_too_large = u64::try_from(plan.len()).unwrap_or(u64::MAX) > max_bytes;
+                return if is_too_large {
+                    Err(files::too_large(max_bytes))
+                } else {
+                    Ok(Some(plan))
+                };
+            };
+            // SECURITY: e2e::terraform_workspace::a_plan_that_was_taken_is_on_the_disk_as_it_was_sealed
+            files::write_by(&sealed, None, |file| seal(plan.as_slice(), file, &key))?;
+            files::remove(&path)?;
+            Ok(Some(plan))
+        });
+        match taken.await {
+            Ok(Some(plan)) => Ok(plan),
             Ok(None) => Err(OperationError::Invalid("there is no plan".to_owned())),
-            Err(error) if error.kind() == std::io::ErrorKind::FileTooLarge => {
+            Err(error) if error.kind() == io::ErrorKind::FileTooLarge => {
                 Err(OperationError::Invalid(format!("the plan can't be published: {error}")))
             }
             Err(error) => Err(OperationError::Fault(format!("failed to read the plan: {error}"))),
