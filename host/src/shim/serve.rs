@@ -96,7 +96,8 @@ fn start(
     let mut confined = confined.map_err(|error| chain(&error).to_string())?;
     let directory = records.directory();
     if is_full([directory, &spec.directory].into_iter()) {
-        return Err(format!("less than {} MiB of disk are free", FREE_BYTES_MIN >> 20));
+        let least = FREE_BYTES_MIN >> 20;
+        return Err(format!("there is no disk space left: less than {least} MiB are free"));
     }
     let reserve = Reserve::take(records).map_err(|error| chain(&error).to_string())?;
     let started = launch(directory, &status.operation, spec, &mut confined);

@@ -40,7 +40,7 @@ fn promise(disturbance: Disturbance, phase: Phase) -> Result<Promise, &'static s
         | Disturbance::DaemonStopped => Ok(GOES_ON),
         Disturbance::DiskFull => Ok(match phase {
             Phase::Apply | Phase::Clone | Phase::Destroy | Phase::Init | Phase::Plan => {
-                fails("disk")
+                fails("space left")
             }
             // What there is to be sent was written before.
             Phase::Report => GOES_ON,
