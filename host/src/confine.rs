@@ -50,7 +50,7 @@ pub struct Limits {
     /// user's); else watched: interrupted when exceeded, and at twice as many all but the program is killed.
     pub processes: Option<u64>,
     /// CPU seconds of the whole tree: interrupted when they are used up. A single process that has twice as many and
-    /// [`CPU_GRACE_SECONDS`] is killed by the system, should nobody be watching.
+    /// a minute is killed by the system, should nobody be watching.
     pub cpu_seconds: Option<u64>,
     /// Bytes of one file. A process that goes on is killed.
     pub file_bytes: Option<u64>,

@@ -7,7 +7,7 @@
 //!   its log), `answer` (how an end is told), `state` with `quarantine` and `sealed` (no state is lost), `locks` (no lock is left), `modules`,
 //!   `outputs`, `script`, `files`, `plan`.
 //!
-//! Starts nothing itself: [`shim`] does. Knows neither meshStack nor components.
+//! Starts nothing itself: [`shim`](crate::shim) does. Knows neither meshStack nor components.
 
 mod answer;
 mod backend;
