@@ -3,7 +3,7 @@
 use super::start;
 use crate::{all_text, assert_ended};
 use blockhouse_emulator::{Behavior, RunSpec, RunState};
-use blockhouse_tests::terraform::Module;
+use blockhouse_tests::terraform::{Module, Scene};
 use blockhouse_tests::{ForeignBackend, GitFile, Memory};
 use serde_json::json;
 use uuid::Uuid;
@@ -98,35 +98,21 @@ async fn the_run_token_is_sent_to_no_backend_but_meshstacks() {
     assert!(!sent.contains(TOKEN), "{sent}");
 }
 
-/// Nobody can know that it forgets: what matters is that every run ends, as what Terraform says of it, and that nothing is written again
-/// and again.
+/// A backend that takes what Terraform writes and forgets it can't be told from one that keeps it; nothing is asked again.
 #[tokio::test]
 async fn a_backend_that_forgets_what_it_was_given_holds_up_no_run() {
-    for (memory, has_locks, refusals) in [
-        (Memory::Forgets, true, 0),
-        (Memory::Forgets, false, 0),
-        (Memory::ForgetsSilently, true, 0),
-        (Memory::ForgetsSilently, false, 0),
-        (Memory::Forgets, true, 1),
-        (Memory::ForgetsSilently, false, 1),
+    for (memory, has_locks) in [
+        (Memory::Forgets, true),
+        (Memory::Forgets, false),
+        (Memory::ForgetsSilently, true),
+        (Memory::ForgetsSilently, false),
     ] {
-        let foreign = ForeignBackend::start(memory).unwrap();
-        let url = foreign.url("state");
-        let locks = format!("\n    lock_address = \"{url}\"\n    unlock_address = \"{url}\"");
-        let body = format!("    address = \"{url}\"{}", if has_locks { &locks } else { "" });
-        let module = Module::new().resource("one").output("x", "terraform_data.one.output");
-        let mut scene = start(&module.hcl(&backend(&body))).await;
+        let (foreign, mut scene) = forgetful(memory, has_locks).await;
         for behavior in [Behavior::Detect, Behavior::Apply, Behavior::Destroy] {
-            foreign.refuse(refusals);
             let written = foreign.count("POST", "state");
             let run = scene.execute(scene.spec().behavior(behavior)).await.unwrap();
-            let (writes, state) = match behavior {
-                Behavior::Detect => (0, RunState::Succeeded),
-                // What was refused is pushed once more; Terraform's own word about its end is not hidden.
-                _ if refusals > 0 => (2, RunState::Failed),
-                _ => (1, RunState::Succeeded),
-            };
-            assert_ended(&run, state);
+            assert_ended(&run, RunState::Succeeded);
+            let writes = if behavior == Behavior::Detect { 0 } else { 1 };
             assert_eq!(foreign.count("POST", "state") - written, writes, "{memory:?} {behavior:?}");
             assert!(!all_text(&run).contains("NOT SAVED"), "{run:#?}");
             // Outputs are what the backend says.
@@ -134,4 +120,30 @@ async fn a_backend_that_forgets_what_it_was_given_holds_up_no_run() {
             assert_eq!(foreign.locks(), 0);
         }
     }
+}
+
+/// What we have pushed, we ask for: a state that is nowhere else is not given up for the word of such a backend, nor pushed for ever.
+#[tokio::test]
+async fn a_backend_that_forgets_what_was_pushed_is_not_believed_twice() {
+    for (memory, has_locks) in [(Memory::Forgets, true), (Memory::ForgetsSilently, false)] {
+        let (foreign, mut scene) = forgetful(memory, has_locks).await;
+        foreign.refuse(1);
+        let run = scene.execute(scene.spec().behavior(Behavior::Apply)).await.unwrap();
+        assert_ended(&run, RunState::Failed);
+        // Terraform's own write, which was refused, and two of ours.
+        assert_eq!(foreign.count("POST", "state"), 3, "{memory:?}");
+        let text = all_text(&run);
+        assert!(text.contains("NOT SAVED") && text.contains("does not have it"), "{run:#?}");
+        assert_eq!(foreign.locks(), 0);
+    }
+}
+
+async fn forgetful(memory: Memory, has_locks: bool) -> (ForeignBackend, Scene) {
+    let foreign = ForeignBackend::start(memory).unwrap();
+    let url = foreign.url("state");
+    let locks = format!("\n    lock_address = \"{url}\"\n    unlock_address = \"{url}\"");
+    let body = format!("    address = \"{url}\"{}", if has_locks { &locks } else { "" });
+    let module = Module::new().resource("one").output("x", "terraform_data.one.output");
+    let scene = start(&module.hcl(&backend(&body))).await;
+    (foreign, scene)
 }

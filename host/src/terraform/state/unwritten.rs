@@ -36,6 +36,16 @@ pub(super) enum Errored {
     Left(String),
 }
 
+/// How often a backend may take a state and then not have it: some need a moment, and one that forgets does so for ever.
+const FORGOTTEN_MAX: u32 = 2;
+
+/// Why a try brought nothing.
+struct Unpushed {
+    why: String,
+    /// The backend took the state, and does not have it.
+    is_forgotten: bool,
+}
+
 /// Which state it is: every write of another one has a higher serial. Its lineage tells nothing: where there was no state, a push makes
 /// up a new one.
 #[derive(Debug, Deserialize)]
@@ -44,6 +54,12 @@ struct Version {
     /// Only counted.
     #[serde(default)]
     resources: Vec<IgnoredAny>,
+}
+
+impl Unpushed {
+    fn of(why: String) -> Self {
+        Self { why, is_forgotten: false }
+    }
 }
 
 impl Version {
@@ -120,6 +136,7 @@ impl Context {
         }
         let began = Instant::now();
         let mut why = "it was not tried".to_owned();
+        let mut forgotten = 0;
         for attempt in 1..=pushing.tries.max(1) {
             let name = format!("{call}-push-{attempt}");
             if attempt > 1 && !self.follower.knows(&name) {
@@ -141,7 +158,14 @@ impl Context {
                     self.saved(&errored).await;
                     return StateFate::Saved;
                 }
-                Err(reason) => why = reason,
+                Err(unpushed) => {
+                    forgotten += u32::from(unpushed.is_forgotten);
+                    why = unpushed.why;
+                }
+            }
+            // SECURITY: e2e::terraform_walls::backends::a_backend_that_forgets_what_was_pushed_is_not_believed_twice
+            if forgotten >= FORGOTTEN_MAX {
+                break;
             }
         }
         let place = match &errored {
@@ -165,11 +189,11 @@ impl Context {
     }
 
     /// One try. An error says why the state is not there.
-    async fn try_push(&self, name: &str, tooling: &Tooling) -> Result<(), String> {
+    async fn try_push(&self, name: &str, tooling: &Tooling) -> Result<(), Unpushed> {
         let file = self.work.join(ERRORED);
         let spec = tooling.spec(command::push(&file), LADDER, self.config.pushing.timeout);
         let pushed = self.follower.carry_out(name, spec, Shown::Errors, false).await;
-        let ended = pushed.map_err(|error| error.to_string())?;
+        let ended = pushed.map_err(|error| Unpushed::of(error.to_string()))?;
         if matches!(ended.verdict(PUSH.expected), Verdict::Done(_)) {
             return self.confirm(name, tooling, &file).await;
         }
@@ -187,11 +211,11 @@ impl Context {
             .lines()
             .map(|line| line.trim_matches(['│', '╷', '╵', ' ']))
             .find(|line| !line.is_empty());
-        Err(first.unwrap_or("no reason given").to_owned())
+        Err(Unpushed::of(first.unwrap_or("no reason given").to_owned()))
     }
 
     /// Whether the backend has the state that it has taken: after this, nobody else has it.
-    async fn confirm(&self, name: &str, tooling: &Tooling, file: &Path) -> Result<(), String> {
+    async fn confirm(&self, name: &str, tooling: &Tooling, file: &Path) -> Result<(), Unpushed> {
         let file = file.to_owned();
         let pushed = blocking(move || files::open(&file)?.map(version).transpose()).await;
         // One that is no longer there was confirmed by an earlier process. What can't be read by us can't be compared.
@@ -200,16 +224,19 @@ impl Context {
         let spec = tooling.spec(command::pull(), self.config.reading, timeout);
         let name = format!("{name}-pull");
         let pulled = self.follower.carry_out(&name, spec, Shown::Errors, false).await;
-        let ended = pulled.map_err(|error| error.to_string())?;
+        let ended = pulled.map_err(|error| Unpushed::of(error.to_string()))?;
         if !matches!(ended.verdict(&[0]), Verdict::Done(_)) {
-            return Err("the backend took it, and can't be asked for it".to_owned());
+            return Err(Unpushed::of("the backend took it, and can't be asked for it".to_owned()));
         }
         let stdout = ended.stdout.clone();
         let there = blocking(move || version(File::open(stdout)?)).await;
         // SECURITY: e2e::terraform_workspace::states::a_backend_that_forgets_what_it_took_is_not_believed
         match there {
             Ok(there) if there.is(&pushed) => Ok(()),
-            _ => Err("the backend took it, and does not have it".to_owned()),
+            _ => Err(Unpushed {
+                why: "the backend took it, and does not have it".to_owned(),
+                is_forgotten: true,
+            }),
         }
     }
 
