@@ -8,7 +8,6 @@
 
 mod error;
 mod record;
-mod segment;
 mod writer;
 
 pub use error::JournalError;
@@ -25,6 +24,10 @@ use std::io::ErrorKind;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use writer::Writer;
+
+/// What the names of segments end with; before it comes their number. Each is a file of [`frames`](crate::frames), which are JSON arrays
+/// `[run id, record]`.
+const SUFFIX: &str = ".journal";
 
 /// Where the log is. Holds a lock: one daemon per directory. Dropping it waits until all is written.
 #[derive(Debug)]
@@ -148,7 +151,7 @@ fn segments_in(directory: &Path) -> Result<Vec<(u64, PathBuf)>, JournalError> {
     for entry in at("read", directory, fs::read_dir(directory))? {
         let path = at("read", directory, entry)?.path();
         let name = path.file_name().and_then(|name| name.to_str());
-        let number = name.and_then(|name| name.strip_suffix(segment::SUFFIX)?.parse().ok());
+        let number = name.and_then(|name| name.strip_suffix(SUFFIX)?.parse().ok());
         // Anything else in there is not ours.
         if let Some(number) = number {
             segments.push((number, path));

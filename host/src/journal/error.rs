@@ -1,6 +1,6 @@
 //! Why the journal can't be used: [`JournalError`].
 
-use crate::unseal::UnsealError;
+use crate::frames::FramesError;
 use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -8,17 +8,9 @@ use std::sync::Arc;
 /// Why the journal can't be used.
 #[derive(Clone, Debug, thiserror::Error)]
 pub enum JournalError {
-    /// A part of a segment is not what was written.
-    #[error("`{path}` is damaged {offset} bytes from its beginning")]
-    Damaged {
-        /// The segment.
-        path: PathBuf,
-        /// Where.
-        offset: u64,
-    },
-    /// A record can't be encrypted: the system has no randomness, or a record is absurdly large.
-    #[error("failed to encrypt a record of the journal")]
-    Encrypt,
+    /// A segment can't be read or written.
+    #[error(transparent)]
+    Frames(#[from] FramesError),
     /// Another daemon uses the directory.
     #[error(
         "the state directory `{path}` is in use by another daemon\n\
@@ -39,14 +31,11 @@ pub enum JournalError {
         #[source]
         source: Arc<io::Error>,
     },
-    /// A segment was written by a runner with another private key.
-    #[error("failed to open `{path}` with this runner's private key")]
-    Key {
+    /// A segment has a record that is none.
+    #[error("`{path}` has a record that can't be understood")]
+    Record {
         /// The segment.
         path: PathBuf,
-        /// What is wrong.
-        #[source]
-        source: UnsealError,
     },
     /// The writing thread has ended, which only a panic can bring about.
     #[error("the journal's thread has ended")]

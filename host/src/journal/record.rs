@@ -1,7 +1,7 @@
 //! What is written, and what it amounts to when it is read again.
 
-use super::segment::{Read, Reader};
 use super::{JournalError, RunJournal, segments_in};
+use crate::frames::{Read, Reader};
 use crate::meshstack::wire::{Step, Update};
 use crate::run::RunId;
 use crate::unseal::PrivateKey;
@@ -105,22 +105,37 @@ pub(super) fn replay(directory: &Path, key: &PrivateKey) -> Result<Replayed, Jou
                 continue;
             }
             Err(error) => {
-                replayed.unreadable.push(error);
+                replayed.unreadable.push(error.into());
                 continue;
             }
         };
         let unreadable = replayed.unreadable.len();
         loop {
             match reader.next() {
-                Read::Record(run, record) => replayed.apply(run, record),
-                Read::Damaged(error) => replayed.unreadable.push(error),
-                Read::End => break,
+                Ok(Read::Frame(content)) => match parse(&content) {
+                    Some((run, record)) => replayed.apply(run, record),
+                    None => {
+                        let path = path.clone();
+                        replayed.unreadable.push(JournalError::Record { path });
+                    }
+                },
+                Ok(Read::Damaged(error)) => replayed.unreadable.push(error.into()),
+                Ok(Read::End) => break,
+                Err(error) => {
+                    replayed.unreadable.push(error.into());
+                    break;
+                }
             }
         }
         let is_damaged = replayed.unreadable.len() != unreadable;
         replayed.segments.insert(number, Old { path, is_damaged });
     }
     Ok(replayed)
+}
+
+fn parse(content: &[u8]) -> Option<(RunId, Record)> {
+    let (run, record) = serde_json::from_slice::<(String, Record)>(content).ok()?;
+    Some((RunId::parse(&run).ok()?, record))
 }
 
 impl Replayed {

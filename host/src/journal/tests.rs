@@ -1,4 +1,5 @@
 use super::*;
+use crate::frames::FramesError;
 use crate::meshstack::wire::RunStatus;
 use secrecy::{ExposeSecret as _, SecretString};
 use std::sync::LazyLock;
@@ -127,7 +128,7 @@ async fn damage_costs_the_record_that_it_hits_and_the_segment_is_kept() {
 
     let (journal, found) = open(directory.path());
     assert_eq!(left_over(&found), ["b: second, -"]);
-    assert!(matches!(found.unreadable[..], [JournalError::Damaged { .. }]));
+    assert!(matches!(found.unreadable[..], [JournalError::Frames(FramesError::Damaged { .. })]));
     found.runs[0].journal.settle();
     drop((journal, found));
     assert!(path.with_extension("damaged").exists(), "somebody may want to look at it");
@@ -188,7 +189,7 @@ async fn nothing_can_be_read_without_the_key() {
     let other = PrivateKey::from_pem(&other.unwrap().private_key_pem).unwrap();
     let (journal, found) = Journal::open(directory.path(), &other).unwrap();
     assert!(found.runs.is_empty());
-    assert!(matches!(found.unreadable[..], [JournalError::Key { .. }]));
+    assert!(matches!(found.unreadable[..], [JournalError::Frames(FramesError::Key { .. })]));
     drop(journal);
     assert!(path.exists(), "the right key may come back");
 }

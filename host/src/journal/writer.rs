@@ -2,8 +2,8 @@
 
 use super::error::{JournalError, at};
 use super::record::{History, Old, Record};
-use super::segment::Segment;
-use super::segments_in;
+use super::{SUFFIX, segments_in};
+use crate::frames::{self, FramesError};
 use crate::run::RunId;
 use crate::unseal::PublicKey;
 use std::collections::BTreeMap;
@@ -41,7 +41,7 @@ struct Order {
 struct Log {
     directory: PathBuf,
     runner: Arc<PublicKey>,
-    segment: Option<Segment>,
+    segment: Option<frames::Writer>,
     number: u64,
     /// The segments that are removed, from the oldest on, once they are needed no more.
     segments: BTreeMap<u64, Old>,
@@ -103,7 +103,7 @@ impl Writer {
         durably: bool,
     ) -> Result<oneshot::Receiver<Result<(), JournalError>>, JournalError> {
         let content = serde_json::to_vec(&(run.as_str(), record));
-        let content = Zeroizing::new(content.map_err(|_| JournalError::Encrypt)?);
+        let content = Zeroizing::new(content.map_err(|_| FramesError::Encrypt)?);
         let (written, answer) = oneshot::channel();
         let settles = matches!(record, Record::Settled);
         let order = Order { run: run.clone(), content, durably, settles, written };
@@ -155,15 +155,15 @@ impl Log {
         for (run, history) in runs {
             let Some(record) = history.carried() else { continue };
             let content = serde_json::to_vec(&(run.as_str(), record));
-            let content = Zeroizing::new(content.map_err(|_| JournalError::Encrypt)?);
+            let content = Zeroizing::new(content.map_err(|_| FramesError::Encrypt)?);
             frames.extend(segment.frame(&content)?);
             self.kept.insert(run.clone(), self.number);
         }
-        segment.append(&frames, true)
+        Ok(segment.append(&frames, true)?)
     }
 
     fn write_batch(&mut self, batch: &[Order]) -> Result<(), JournalError> {
-        let is_full = |segment: &Segment| segment.length() >= SEGMENT_BYTES;
+        let is_full = |segment: &frames::Writer| segment.length() >= SEGMENT_BYTES;
         if self.segment.as_ref().is_none_or(is_full) {
             self.rotate()?;
         }
@@ -180,7 +180,8 @@ impl Log {
 
     fn rotate(&mut self) -> Result<(), JournalError> {
         self.number += 1;
-        let segment = Segment::create(&self.directory, self.number, &self.runner)?;
+        let name = format!("{:016}{SUFFIX}", self.number);
+        let segment = frames::Writer::create(&self.directory, &name, &self.runner)?;
         let path = segment.path().to_owned();
         self.segments.insert(self.number, Old { path, is_damaged: false });
         self.segment = Some(segment);
