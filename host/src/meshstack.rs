@@ -16,6 +16,7 @@ mod contact;
 mod document;
 mod error;
 mod links;
+mod pressure;
 mod retry_after;
 mod run_client;
 mod session;

@@ -16,6 +16,7 @@ use super::config::{HttpConfig, RunnerIdentity};
 use super::contact::Contact;
 use super::error::{BodyError, BuildError, CallErrorKind};
 use super::links::Base;
+use super::pressure::Pressure;
 use super::retry_after;
 
 const NODE_ID: HeaderName = HeaderName::from_static("x-block-runner-node-id");
@@ -44,6 +45,7 @@ pub(super) struct Transport {
     transfer_timeout: Duration,
     retry_after_cap: Duration,
     pub(super) contact: Contact,
+    pressure: Pressure,
 }
 
 /// What is sent. Not `Debug`: bodies may hold secrets.
@@ -112,6 +114,7 @@ impl Transport {
             transfer_timeout: config.transfer_timeout,
             retry_after_cap: config.retry.retry_after_cap,
             contact: Contact::default(),
+            pressure: Pressure::default(),
         })
     }
 
@@ -121,8 +124,15 @@ impl Transport {
         request: &Request,
         authorization: Option<&HeaderValue>,
     ) -> Result<Answer, CallErrorKind> {
-        let total = if request.transfer { self.transfer_timeout } else { self.total_timeout };
-        within(total, self.unbounded(request, authorization)).await?
+        // What may take long must not keep everybody else waiting.
+        if request.transfer {
+            return within(self.transfer_timeout, self.unbounded(request, authorization)).await?;
+        }
+        let place = self.pressure.enter().await;
+        let answer = within(self.total_timeout, self.unbounded(request, authorization)).await;
+        let answer = answer.and_then(|answer| answer);
+        place.leave(is_overloaded(&answer));
+        answer
     }
 
     async fn unbounded(
@@ -200,6 +210,21 @@ impl Transport {
 
     async fn chunk(&self, response: &mut Response) -> Result<Option<Bytes>, CallErrorKind> {
         within(self.read_timeout, response.chunk()).await?.map_err(interrupted)
+    }
+}
+
+/// Whether meshStack, or what is between, can't cope or is not there.
+fn is_overloaded(answer: &Result<Answer, CallErrorKind>) -> bool {
+    match answer {
+        Ok(answer) => {
+            answer.status.is_server_error() || answer.status == StatusCode::TOO_MANY_REQUESTS
+        }
+        Err(
+            CallErrorKind::Connect(_)
+            | CallErrorKind::Interrupted(_)
+            | CallErrorKind::Timeout { .. },
+        ) => true,
+        Err(_) => false,
     }
 }
 
