@@ -38,11 +38,19 @@ pub struct RunnerBuilder {
     memory: u64,
     waiting: usize,
     credentials: Credentials,
-    state_directory: Option<PathBuf>,
+    state: State,
     abort_grace: Duration,
     drain_timeout: Duration,
     report: report::Config,
     poll_interval: Duration,
+}
+
+/// Where a runner keeps what must not be lost.
+#[derive(Debug)]
+enum State {
+    In(PathBuf),
+    None,
+    Temporary,
 }
 
 /// A daemon in this process, with short waits. Dropping it drains it.
@@ -112,7 +120,7 @@ impl Default for RunnerBuilder {
                 client_id: id.to_owned(),
                 client_secret: SecretString::from(secret),
             },
-            state_directory: None,
+            state: State::Temporary,
             abort_grace: Duration::from_secs(10),
             drain_timeout: Duration::from_secs(60),
             report: report::Config {
@@ -171,7 +179,14 @@ impl RunnerBuilder {
     /// Keeps the journal here instead of in a temporary directory.
     #[must_use]
     pub fn state_directory(mut self, directory: impl Into<PathBuf>) -> Self {
-        self.state_directory = Some(directory.into());
+        self.state = State::In(directory.into());
+        self
+    }
+
+    /// Keeps nothing at all, to measure what keeping costs.
+    #[must_use]
+    pub fn without_state(mut self) -> Self {
+        self.state = State::None;
         self
     }
 
@@ -213,14 +228,13 @@ impl RunnerBuilder {
         let sandbox = Sandbox::new(&sandbox::Config { max_runs: self.concurrency, compiler })?;
         let routes = self.components.iter().map(|component| route(&sandbox, component));
         let routes = routes.collect::<Result<Vec<_>>>()?;
-        let temporary = match &self.state_directory {
-            Some(_) => None,
-            None => Some(tempfile::tempdir()?),
-        };
-        let state_directory = match (&self.state_directory, &temporary) {
-            (Some(path), _) => path.clone(),
-            (None, Some(temporary)) => temporary.path().to_owned(),
-            (None, None) => anyhow::bail!("no state directory"),
+        let (state_directory, temporary) = match self.state {
+            State::In(path) => (Some(path), None),
+            State::None => (None, None),
+            State::Temporary => {
+                let temporary = tempfile::tempdir()?;
+                (Some(temporary.path().to_owned()), Some(temporary))
+            }
         };
         let retry = Retry {
             tries: 2,
