@@ -21,12 +21,14 @@ pub use single_run::{SingleRun, SingleRunError};
 use crate::admin::{Admin, Readiness};
 use crate::admit::Route;
 use crate::capability::http;
-use crate::journal::{Journal, JournalError, LeftOver, RunJournal};
+use crate::execute::EarlierComponents;
+use crate::journal::{Found, Journal, JournalError, LeftOver, RunJournal};
 use crate::meshstack::wire::RunnerRegistration;
 use crate::meshstack::{self, Claim, Client, RunClient};
 use crate::outcome::{Fault, Outcome};
 use crate::poll::{self, ClaimedRun, poll};
 use crate::prepare::Protection;
+use crate::registry::Registry;
 use crate::report::{self, Delivery, Reporter};
 use crate::rundir::{RunDirectories, RunDirectoryError};
 use crate::sandbox::Sandbox;
@@ -48,10 +50,14 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 use tokio::runtime::{Builder, Handle, Runtime};
 use tokio_util::task::TaskTracker;
+use tokio_util::task::task_tracker::TaskTrackerToken;
 use tracing::Instrument as _;
 
 /// How long the final statuses of aborted runs may take to be delivered before the daemon ends; the journal keeps the rest.
 const LAST_REPORTS: Duration = Duration::from_secs(30);
+
+/// How long claims may take to be written down before the daemon hands over.
+const LAST_CLAIMS: Duration = Duration::from_secs(10);
 
 /// How long a final status that meshStack refuses is left alone.
 const POSTPONED_PAUSE: Duration = Duration::from_secs(10 * 60);
@@ -69,8 +75,8 @@ pub struct Config {
     pub poll: poll::Config,
     /// How to report.
     pub report: report::Config,
-    /// Where the journal is.
-    pub state_directory: PathBuf,
+    /// Where the journal is, and what is kept of runs. Without one nothing survives this process, which is for measuring what that costs.
+    pub state_directory: Option<PathBuf>,
     /// Where to serve health, if anywhere.
     pub admin: Option<SocketAddr>,
     /// What all runs share.
@@ -123,6 +129,8 @@ pub enum StartError {
 pub enum Stopped {
     /// Every claimed run has its final status at meshStack.
     Drained,
+    /// What was executing is left to the next start.
+    HandedOver,
     /// Some final statuses are in the journal only; the next start delivers them.
     Unreported,
 }
@@ -142,7 +150,7 @@ pub struct Daemon {
 struct Core {
     client: Client,
     registration: Option<RunnerRegistration>,
-    journal: Journal,
+    journal: Option<Journal>,
     pipeline: Pipeline,
     room: slots::Config,
     slots: Slots,
@@ -156,6 +164,16 @@ struct Core {
     postponed: Postponed,
     /// Whether the last claim could not be written down.
     journal_failed: Arc<AtomicBool>,
+    /// Claims that are not written down yet.
+    unwritten: TaskTracker,
+}
+
+/// How a run came to us.
+enum Origin {
+    /// An earlier process has begun it.
+    Earlier(RunJournal, Resumed),
+    /// It was claimed now; held until it is written down.
+    Now(TaskTrackerToken),
 }
 
 impl Daemon {
@@ -170,7 +188,13 @@ impl Daemon {
         shutdown: Shutdown,
     ) -> Result<Self, StartError> {
         let client = Client::new(config.meshstack)?;
-        let (journal, found) = Journal::open(&config.state_directory, &config.private_key)?;
+        let (journal, found) = match &config.state_directory {
+            Some(directory) => {
+                let (journal, found) = Journal::open(directory, &config.private_key)?;
+                (Some(journal), found)
+            }
+            None => (None, Found::default()),
+        };
         for error in &found.unreadable {
             tracing::error!(error = %chain(error), "a part of the journal is unreadable and left as it is");
         }
@@ -183,7 +207,21 @@ impl Daemon {
                     .iter()
                     .any(|run| run.end.is_none() && run.journal.run().as_str() == name)
         };
-        let directories = RunDirectories::open(&config.state_directory, goes_on)?;
+        let directories = match &config.state_directory {
+            Some(directory) => RunDirectories::open(directory, goes_on)?,
+            None => RunDirectories::temporary(),
+        };
+        let registry = config.state_directory.as_deref().map(Registry::of);
+        // Runs that go on may have been begun with any of them.
+        if let Some(registry) = &registry
+            && found.unreadable.is_empty()
+            && found.runs.iter().all(|run| run.end.is_some())
+        {
+            let needed: Vec<_> = routes.iter().map(|route| route.component.digest()).collect();
+            if let Err(error) = registry.forget_all_but(&needed) {
+                tracing::warn!(%error, "components that no run needs any more can't be removed");
+            }
+        }
         let control = Builder::new_current_thread().enable_all().build();
         let control = control.map_err(StartError::Runtime)?;
         let work = Builder::new_multi_thread().enable_all().thread_name("work").build();
@@ -206,7 +244,8 @@ impl Daemon {
         let slots = Slots::new(config.slots);
         let pipeline = Pipeline {
             slots: slots.clone(),
-            sandbox,
+            sandbox: Arc::new(sandbox),
+            earlier: registry.map(EarlierComponents::new),
             directories,
             outbound: pipeline::outbound(config.outbound, &routes)?,
             terraform: config.terraform,
@@ -233,6 +272,7 @@ impl Daemon {
             active: Arc::default(),
             postponed: Postponed::default(),
             journal_failed,
+            unwritten: TaskTracker::new(),
         };
         Ok(Self { control, work, admin, left_over: found.runs, core: Arc::new(core) })
     }
@@ -308,26 +348,27 @@ impl Core {
         let entry = self.active.enter(id.clone());
         let span = tracing::info_span!("run", run = %id);
         let core = Arc::clone(self);
-        if run.end.is_none() && self.pipeline.directories.is_left(&id) {
+        let LeftOver { journal, steps, end, .. } = run;
+        let Some(update) = end else {
             // Before anything is claimed: no other run of the block may come first.
             let block = claim.run().ok().zip(self.pipeline.terraform.as_ref());
             let block =
                 block.and_then(|(run, terraform)| terraform.blocks().try_take(&run.block.uuid));
-            let resumed = Resumed { block: block.map(Arc::new), steps: run.steps };
+            let resumed = Resumed { block: block.map(Arc::new), steps };
             let go_on = async move {
                 let _entry = entry;
                 let slot = core.slots.slot().await;
                 tracing::warn!("going on with a run that an earlier daemon left behind");
-                core.carry_out(ClaimedRun { claim, slot }, Some((run.journal, resumed))).await;
+                core.carry_out(ClaimedRun { claim, slot }, Origin::Earlier(journal, resumed)).await;
             };
             self.tasks.spawn_on(go_on.instrument(span), work);
             return;
-        }
+        };
         let delivery = async move {
             let _entry = entry;
-            let journal = run.journal.clone();
             let backoff = core.report.backoff;
-            let delivery = recovery::deliver(&core.client, &claim, run, backoff).await;
+            let last = (update, journal.clone());
+            let delivery = recovery::deliver(&core.client, &claim, &steps, last, backoff).await;
             if let Ok(client) = core.client.run_client(&claim) {
                 core.settle(client, Some(journal), delivery).await;
             }
@@ -344,22 +385,18 @@ impl Core {
         };
         let span = tracing::info_span!("run", run = %id);
         let core = Arc::clone(self);
+        let unwritten = self.unwritten.token();
         let run = async move {
             // Left by a panic as well: a run that is never given back would never be started again.
             let _entry = entry;
-            core.carry_out(claimed, None).await;
+            core.carry_out(claimed, Origin::Now(unwritten)).await;
         };
         self.tasks.spawn_on(run.instrument(span), work);
     }
 
-    /// `resumed` is what there is of a run that an earlier daemon has claimed.
-    async fn carry_out(
-        self: &Arc<Self>,
-        claimed: ClaimedRun,
-        resumed: Option<(RunJournal, Resumed)>,
-    ) {
+    async fn carry_out(self: &Arc<Self>, claimed: ClaimedRun, origin: Origin) {
         let ClaimedRun { claim, mut slot } = claimed;
-        if resumed.is_none() {
+        if let Origin::Now(_) = &origin {
             tracing::info!("run claimed");
         }
         let client = match self.client.run_client(&claim) {
@@ -369,9 +406,9 @@ impl Core {
                 return;
             }
         };
-        let (journal, resumed) = match resumed {
-            Some((journal, resumed)) => (Ok(Some(journal)), Some(resumed)),
-            None => (self.journal(&claim).await, None),
+        let (journal, resumed) = match origin {
+            Origin::Earlier(journal, resumed) => (Ok(Some(journal)), Some(resumed)),
+            Origin::Now(_unwritten) => (self.journal(&claim).await, None),
         };
         let kept = journal.as_ref().ok().cloned().flatten();
         let job = Job { claim, client: client.clone(), journal, resumed };
@@ -412,7 +449,7 @@ impl Core {
         if !self.journal_failed.load(Ordering::Relaxed) {
             return true;
         }
-        let is_writable = self.journal.is_writable().await;
+        let is_writable = self.is_writable().await;
         self.journal_failed.store(!is_writable, Ordering::Relaxed);
         if !is_writable {
             tracing::error!("the journal can't be written, so no run is claimed");
@@ -420,9 +457,17 @@ impl Core {
         is_writable
     }
 
+    async fn is_writable(&self) -> bool {
+        match &self.journal {
+            Some(journal) => journal.is_writable().await,
+            None => true,
+        }
+    }
+
     /// Writes the claim down. Without a journal the run could be lost, so it is not executed.
     async fn journal(&self, claim: &Claim) -> Result<Option<RunJournal>, Outcome> {
-        let journal = self.journal.of(claim.id().clone());
+        let Some(journal) = &self.journal else { return Ok(None) };
+        let journal = journal.of(claim.id().clone());
         match journal.claim(claim.document().expose_secret()).await {
             Ok(()) => Ok(Some(journal)),
             Err(error) => {
@@ -439,6 +484,8 @@ impl Core {
         let (runs, waiting) = (self.active.count(), self.slots.waiting());
         tracing::info!(runs, waiting, "draining: no more runs are claimed");
         tokio::select! {
+            biased;
+            () = self.shutdown.handing_over() => return self.leave().await,
             () = self.tasks.wait() => return,
             () = self.shutdown.aborting() => {}
             () = tokio::time::sleep(self.drain_timeout) => {}
@@ -455,7 +502,23 @@ impl Core {
         }
     }
 
+    /// Leaves everything to the next process: all that it has to know is written down, or will be by the programs that go on.
+    async fn leave(&self) {
+        self.unwritten.close();
+        if tokio::time::timeout(LAST_CLAIMS, self.unwritten.wait()).await.is_err() {
+            tracing::error!("a claim could not be written down; its run is lost to the next start");
+        }
+        // What was ordered before is written with it.
+        if !self.is_writable().await {
+            tracing::error!("the journal can't be written; the next start may report again");
+        }
+        tracing::info!(runs = self.active.count(), "handing over: the next start goes on");
+    }
+
     fn stopped(&self) -> Stopped {
+        if self.shutdown.is_handing_over() && !self.tasks.is_empty() {
+            return Stopped::HandedOver;
+        }
         let is_settled = self.tasks.is_empty() && !self.postponed.is_one_left();
         if is_settled { Stopped::Drained } else { Stopped::Unreported }
     }

@@ -46,6 +46,12 @@ impl Digest {
     }
 }
 
+impl From<[u8; 32]> for Digest {
+    fn from(bytes: [u8; 32]) -> Self {
+        Self(bytes)
+    }
+}
+
 /// A digest of bytes that come one after the other.
 pub struct Running(aws_lc_rs::digest::Context);
 

@@ -1,5 +1,10 @@
 //! The fifth stage: runs the component.
 
+mod earlier;
+
+pub use earlier::EarlierComponents;
+
+use crate::admit::Route;
 use crate::audit::{About, Auditor};
 use crate::capability::http::Outbound;
 use crate::capability::{Native, Progress};
@@ -7,25 +12,30 @@ use crate::outcome::{AbortReason, Failure, Fault, Outcome, Usage};
 use crate::prepare::PreparedRun;
 use crate::run::RunId;
 use crate::rundir::{Kind, RunDirectories, RunDirectory, RunDirectoryError};
-use crate::sandbox::{Job, Sandbox};
+use crate::sandbox::{Component, Job, Sandbox};
 use crate::shutdown::Shutdown;
+use crate::tape::{Tape, TapeError};
 use crate::telemetry::chain;
 use crate::terraform::{
     Assignment, BlockLock, LogSink, Opener, OperationError, Paths, PlanSource, Report,
     StateBackend, StateFate, StopReason, Terraform,
 };
+use crate::unseal::PrivateKey;
 use blockhouse_policy::FilesPermit;
 use std::convert::Infallible;
 use std::fmt;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
+use tokio::task::spawn_blocking;
 
 /// What all runs are executed with.
 #[derive(Debug)]
 pub struct Means<'a> {
     /// The walls around components.
-    pub sandbox: &'a Sandbox,
+    pub sandbox: &'a Arc<Sandbox>,
+    /// Components of runs that an earlier process has begun; none if there is no earlier one.
+    pub earlier: Option<&'a EarlierComponents>,
     /// Where directories of runs are made.
     pub directories: &'a RunDirectories,
     /// How requests leave the machine.
@@ -47,6 +57,8 @@ pub struct Belongings {
     pub plan: Option<Arc<dyn PlanSource>>,
     /// Opens what was sealed to the runner's key, if it has one.
     pub opener: Option<Opener>,
+    /// The key to which what is kept of the run is sealed; without one, nothing is kept.
+    pub key: Option<Arc<PrivateKey>>,
     /// Whether an earlier process has begun it.
     pub is_resumed: bool,
     /// Its block, if it was taken for the run already.
@@ -55,7 +67,7 @@ pub struct Belongings {
 
 impl fmt::Debug for Belongings {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Self { backend, plan, opener: _, is_resumed, block: _ } = self;
+        let Self { backend, plan, opener: _, key: _, is_resumed, block: _ } = self;
         let (has_backend, has_plan) = (backend.is_some(), plan.is_some());
         write!(f, "Belongings(backend: {has_backend}, plan: {has_plan}, resumed: {is_resumed})")
     }
@@ -72,6 +84,13 @@ pub struct Executed {
     pub directory: Option<RunDirectory>,
 }
 
+impl Executed {
+    /// The component was not started.
+    fn not(outcome: Outcome, directory: Option<RunDirectory>) -> Self {
+        Self { outcome, usage: Usage::default(), directory }
+    }
+}
+
 /// Executes a run to its end. Its directory is there until the outcome is written down: it holds what native programs have done.
 pub async fn execute(
     prepared: PreparedRun<'_>,
@@ -81,15 +100,21 @@ pub async fn execute(
 ) -> Executed {
     let PreparedRun { run, document, route, redactor, place: _place } = prepared;
     let grants = Arc::clone(&route.grants);
+    let begun = begin(means, &run.run.id, &belongings, &route).await;
+    let (tape, component) = match begun {
+        Ok(begun) => begun,
+        Err(outcome) => return Executed::not(outcome, means.directories.left(&run.run.id).await),
+    };
     let about = About {
         run: run.run.id.to_string(),
         tenant: run.run.block.tenant.clone(),
         owner: run.run.definition.owner.clone(),
-        component: route.component.digest().to_string(),
+        component: component.digest().to_string(),
         policy: grants.policy().name().to_string(),
     };
     let auditor = Arc::new(Auditor::new(about, redactor));
     let Ok(files) = grants.allows_files() else {
+        let id = run.run.id.clone();
         let job = Job {
             run,
             grants,
@@ -97,12 +122,14 @@ pub async fn execute(
             native: None,
             document,
             progress,
+            tape: Arc::clone(&tape),
             outbound: Arc::clone(means.outbound),
             auditor,
             abort_grace: means.abort_grace,
         };
-        let (outcome, usage) = means.sandbox.execute(&route.component, job).await;
-        return Executed { outcome, usage, directory: None };
+        let (outcome, usage) = means.sandbox.execute(&component, job).await;
+        let directory = if tape.is_on_disk() { means.directories.left(&id).await } else { None };
+        return Executed { outcome, usage, directory };
     };
     let native = match (means.terraform, grants.terraform(), &document) {
         (Some(terraform), Ok(permit), Some(document)) => {
@@ -116,7 +143,7 @@ pub async fn execute(
         Err(error) => {
             let detail = chain(&error).to_string();
             let outcome = Outcome::Faulted(Fault { detail, retryable: true });
-            return Executed { outcome, usage: Usage::default(), directory: None };
+            return Executed::not(outcome, None);
         }
     };
     let native = match native {
@@ -141,12 +168,9 @@ pub async fn execute(
                 abort: progress.abort().clone(),
                 resumed: belongings.is_resumed,
             };
-            match terraform.enter(assignment).await {
+            match tape.wait(terraform.enter(assignment)).await {
                 Ok(workspace) => Some(Native { workspace }),
-                Err(error) => {
-                    let (usage, directory) = (Usage::default(), Some(directory));
-                    return Executed { outcome: not_entered(error), usage, directory };
-                }
+                Err(error) => return Executed::not(not_entered(error), Some(directory)),
             }
         }
     };
@@ -154,8 +178,9 @@ pub async fn execute(
     let work = Some(directory.work().clone());
     let (outbound, abort_grace) = (Arc::clone(means.outbound), means.abort_grace);
     let told = Arc::clone(&progress);
-    let job = Job { run, grants, work, native, document, progress, outbound, auditor, abort_grace };
-    let execution = means.sandbox.execute(&route.component, job);
+    let job =
+        Job { run, grants, work, native, document, progress, tape, outbound, auditor, abort_grace };
+    let execution = means.sandbox.execute(&component, job);
     let hurried = async {
         means.shutdown.aborting().await;
         if let Some(in_flight) = &in_flight {
@@ -187,11 +212,44 @@ async fn directory(
     is_native: bool,
     belongings: &Belongings,
 ) -> Result<RunDirectory, RunDirectoryError> {
-    if is_native && belongings.is_resumed {
-        return directories.take_over(run, files).await;
-    }
     let kind = if is_native { Kind::Native } else { Kind::Component };
+    if belongings.is_resumed {
+        return directories.take_over(run, files, kind).await;
+    }
     directories.create(run, files, kind).await
+}
+
+/// What comes to the component from outside, and the component itself: if the run was begun by an earlier process, what that has written
+/// down, and the component that it was begun with.
+async fn begin(
+    means: &Means<'_>,
+    run: &RunId,
+    belongings: &Belongings,
+    route: &Route,
+) -> Result<(Arc<Tape>, Component), Outcome> {
+    let digest = route.component.digest();
+    let tape = match (means.directories.path(run), belongings.key.clone()) {
+        (Some(path), Some(key)) if belongings.is_resumed => {
+            let resumed = spawn_blocking(move || Tape::resume(&path, &key, digest));
+            resumed.await.unwrap_or(Err(TapeError::Stopped))
+        }
+        (Some(path), Some(key)) => Tape::begin(&path, key.public(), digest),
+        (None, _) | (_, None) => Tape::off(),
+    };
+    let tape = tape.map_err(|error| not_resumed(&error))?;
+    let component = match (tape.is_on_disk(), means.earlier) {
+        (true, Some(earlier)) if *tape.component() != digest => {
+            let loaded = earlier.load(tape.component(), means.sandbox, &route.grants).await;
+            loaded.map_err(|error| not_resumed(&error))?
+        }
+        _ => route.component.clone(),
+    };
+    Ok((Arc::new(tape), component))
+}
+
+/// Nothing is begun that may have been done already.
+fn not_resumed(error: &(dyn std::error::Error + 'static)) -> Outcome {
+    Outcome::Faulted(Fault { detail: chain(error).to_string(), retryable: false })
 }
 
 /// What a run's directory consists of.

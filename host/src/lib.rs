@@ -11,8 +11,8 @@
 //! |---|---|---|
 //! | L0 vocabulary | `digest`, `excerpt`, `outcome`, `run` → `redact` → `timeline` | `tokio`, `tokio_util`, `tracing` |
 //! | L1 mechanisms | `audit`, `backoff`, `shutdown`, `slots`, `telemetry` → `os` → `confine` → `process` → `shim` | `run`, `timeline`, `outcome` except `outcome::AbortReason` |
-//! | L2 outside | `git`, `keygen`, `meshstack`, `rundir`, `unseal` → `journal`, `terraform` | `wasmtime`, `wasmtime_wasi` |
-//! | L3 walls | `sandbox` ⇄ `capability` | `keygen`, `meshstack`, `journal`, `unseal` |
+//! | L2 outside | `git`, `keygen`, `meshstack`, `registry`, `rundir`, `unseal` → `frames` → `journal`, `tape`, `terraform` | `wasmtime`, `wasmtime_wasi` |
+//! | L3 walls | `sandbox` ⇄ `capability` | `frames`, `keygen`, `meshstack`, `journal`, `unseal` |
 //! | L4 way of a run | `poll` → `admit` → `share` → `prepare` → `execute` | `config`, `daemon` |
 //! | L4 sink | `report` | `config`, `daemon` |
 //! | L5 whole | `admin`, `config`, `embedded` → `daemon` | – |
@@ -43,7 +43,7 @@
 //!   starts. `process` is the only one that starts programs, so that each is supervised; `sandbox` has components compiled by it.
 //!   `shim` is what supervises those that must outlive the daemon: a process of its own, and the daemon's side of it.
 //! * **L2** ends where a document, a secret or a journal is readable. `journal` keeps the bodies that `meshstack` still has to be
-//!   sent, `keygen` makes what `unseal` opens, and `rundir` makes and removes the directories that components may use.
+//!   sent, `tape` what components were answered, both in files of `frames`; `registry` keeps the components themselves, `keygen` makes what `unseal` opens, and `rundir` makes and removes the directories that components may use.
 //!   `terraform::store` has an HTTP client of its own: it follows redirects and has no credentials of ours.
 //! * **L3** can't reach our credentials, the private key or the journal, so that a component can't either. The two modules are one
 //!   wall: `capability` has an interface per file, `sandbox` the state that they work on. `sandbox::native_code` may be `unsafe`
@@ -51,7 +51,6 @@
 //! * **L4** is a run's way; a stage sees those before it. `report` and the stages don't know each other: `daemon` joins them.
 //! * **L5**: `embedded` is up here because only `daemon` chooses components. The one flag in `cli::daemon` for Windows starts
 //!   the program as a service.
-//! * **Not there yet**: `registry` in L2, with what needs it first.
 
 pub mod admin;
 pub mod admit;
@@ -66,6 +65,7 @@ pub mod digest;
 pub mod embedded;
 pub mod excerpt;
 pub mod execute;
+pub mod frames;
 pub mod git;
 pub mod journal;
 pub mod keygen;
@@ -76,6 +76,7 @@ pub mod poll;
 pub mod prepare;
 pub mod process;
 pub mod redact;
+pub mod registry;
 pub mod report;
 pub mod run;
 pub mod rundir;
@@ -84,6 +85,7 @@ pub mod share;
 pub mod shim;
 pub mod shutdown;
 pub mod slots;
+pub mod tape;
 pub mod telemetry;
 pub mod terraform;
 pub mod timeline;

@@ -15,6 +15,15 @@ pub enum Platform {
     Windows,
 }
 
+/// A way in which the system or a person tells us to end, with its name.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum StopSignal {
+    /// The next process goes on with what is executing.
+    HandOver(&'static str),
+    /// What is executing comes to its end first.
+    Stop(&'static str),
+}
+
 #[cfg(unix)]
 #[path = "os/unix.rs"]
 mod system;

@@ -27,8 +27,6 @@ pub enum AbortReason {
     ByUser,
     /// The daemon was told to stop and could not wait for the run any longer.
     Shutdown,
-    /// The daemon stopped without notice while the run was executing, and found the run when it started again.
-    Interrupted,
 }
 
 /// The job went wrong.
@@ -270,7 +268,6 @@ impl Outcome {
     pub fn code(&self) -> &'static str {
         match self {
             Self::Aborted(AbortReason::ByUser) => "aborted.user",
-            Self::Aborted(AbortReason::Interrupted) => "aborted.interrupted",
             Self::Aborted(AbortReason::Shutdown) => "aborted.shutdown",
             Self::Failed(Failure::Component { .. }) => "component.failed",
             Self::Failed(Failure::Exited { .. }) => "component.exited",
@@ -290,11 +287,6 @@ impl Outcome {
     pub fn user_message(&self) -> Option<String> {
         Some(match self {
             Self::Aborted(AbortReason::ByUser) => "The run was aborted.".to_owned(),
-            Self::Aborted(AbortReason::Interrupted) => {
-                "The runner stopped while this run was executing. What the run had done until \
-                 then is not known; please check, and start the run again."
-                    .to_owned()
-            }
             Self::Aborted(AbortReason::Shutdown) => {
                 "The runner was shut down before this run had ended. Please start the run again."
                     .to_owned()

@@ -10,7 +10,7 @@ mod deliver;
 mod update;
 
 pub use deliver::{Delivery, Final, deliver};
-pub use update::{declared, final_update, interrupted_update};
+pub use update::{declared, final_update};
 
 use crate::backoff::{self, Backoff};
 use crate::capability::Progress;

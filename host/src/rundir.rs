@@ -1,12 +1,9 @@
 //! Run directories: [`RunDirectories`] makes one [`RunDirectory`] for a run whose component may use files.
 //!
 //! `<state>/runs/<run id>/work` is what the component sees as `/work`. A directory belongs to one run and is removed when the run
-//! has ended, however it did. All work on the disk is done where blocking is allowed. Nothing below the state directory is
-//! reached through a symbolic link.
-//!
-//! The directory of a run that drives native programs has more in it ([`Kind::Native`]), and is there until the run's final status is
-//! written down: it holds what the programs are doing, which outlives this process. Others that a crash has left behind are
-//! removed by the next start.
+//! has ended, however it did, and its final status is written down: it holds all that the next process needs to go on with the run. Its
+//! [tape](crate::tape) is in it, and of a run that drives native programs ([`Kind::Native`]) what these are doing. All work on the disk is
+//! done where blocking is allowed. Nothing below the state directory is reached through a symbolic link.
 
 mod place;
 
@@ -44,13 +41,14 @@ pub struct RunDirectories {
     base: Option<PathBuf>,
 }
 
-/// One run's directory. Dropping it removes it, too, but nobody waits for that; one for native programs stays until it is removed
-/// on purpose, since they may be running in it.
+/// One run's directory. It stays until it is removed on purpose, so that the run can go on; one of a process that has no state is removed
+/// when it is dropped, too, but nobody waits for that.
 #[derive(Debug)]
 pub struct RunDirectory {
     root: Option<Place>,
     work: WorkDirectory,
     kind: Kind,
+    is_temporary: bool,
 }
 
 /// What a run directory is for.
@@ -98,19 +96,19 @@ pub enum RunDirectoryError {
 
 impl RunDirectories {
     /// Below the state directory, where nothing is made before a run needs it. Removes what an earlier process left there, but for
-    /// the directories of native programs whose runs `goes_on` knows: the caller must hold the lock of the state directory. Blocks.
+    /// the directories of runs that `goes_on` knows: the caller must hold the lock of the state directory. Blocks.
     ///
     /// # Errors
     /// If what is in the place of the directory is a link, no directory, or not ours alone: nothing is removed then.
     pub fn open(state: &Path, goes_on: impl Fn(&str) -> bool) -> Result<Self, RunDirectoryError> {
         let path = state.join(BASE);
         let is_kept = |name: &OsStr| {
+            if name.to_str().is_some_and(&goes_on) {
+                return true;
+            }
             let operations = path.join(name).join(OPERATIONS);
             if !operations.is_dir() {
                 return false;
-            }
-            if name.to_str().is_some_and(&goes_on) {
-                return true;
             }
             // SECURITY: rundir::a_directory_in_which_a_program_may_be_running_is_kept
             let is_busy = is_busy(&operations);
@@ -154,11 +152,10 @@ impl RunDirectories {
         made.await.map_err(RunDirectoryError::Stopped)?
     }
 
-    /// Whether an earlier process has left a directory of native programs for this run, so that the run can go on.
+    /// Where the directory of a run is, or would be; none for a process that has no state.
     #[must_use]
-    pub fn is_left(&self, run: &RunId) -> bool {
-        let path = self.base.as_ref().map(|base| base.join(run.as_str()));
-        path.is_some_and(|path| path.join(OPERATIONS).is_dir())
+    pub fn path(&self, run: &RunId) -> Option<PathBuf> {
+        self.base.as_ref().map(|base| base.join(run.as_str()))
     }
 
     /// Whether a run that an earlier process has left had got so far that it works in its directory.
@@ -174,38 +171,50 @@ impl RunDirectories {
         let (base, run) = (self.base.clone()?, run.clone());
         let found = spawn_blocking(move || {
             let path = base.join(run.as_str());
-            path.join(OPERATIONS).is_dir().then_some(())?;
+            path.is_dir().then_some(())?;
             let base = os::open_private_directory(&base).ok()?;
+            let kind = kind_of(&path);
             let root = Place::new(base.into(), run.as_str(), path.clone());
             let work = WorkDirectory { path: path.join(WORK), permit: None };
-            Some(RunDirectory { root: Some(root), work, kind: Kind::Native })
+            Some(RunDirectory { root: Some(root), work, kind, is_temporary: false })
         });
         found.await.ok().flatten()
     }
 
-    /// Takes over the directory that an earlier process has left for this run.
+    /// Takes over the directory that an earlier process may have left for this run. One in which native programs have been is as it was
+    /// left; in any other the component finds nothing: it puts the same files there again.
     ///
     /// # Errors
-    /// If there is none.
+    /// If it can't be opened or made.
     pub async fn take_over(
         &self,
         run: &RunId,
         permit: FilesPermit,
+        kind: Kind,
     ) -> Result<RunDirectory, RunDirectoryError> {
-        let (base, run) = (self.base.clone(), run.clone());
+        let Some(base) = self.base.clone() else { return self.create(run, permit, kind).await };
+        let run = run.clone();
         let taken = spawn_blocking(move || {
-            let base = base.unwrap_or_default();
             let path = base.join(run.as_str());
+            if !path.exists() {
+                return create_below(&base, &run, permit, kind);
+            }
             let opened = os::open_private_directory(&base).and_then(|base| {
                 os::open_private_directory(&path)?;
                 Ok(Place::new(base.into(), run.as_str(), path.clone()))
             });
-            match opened {
-                Ok(root) => {
-                    let work = WorkDirectory { path: path.join(WORK), permit: Some(permit) };
-                    Ok(RunDirectory { root: Some(root), work, kind: Kind::Native })
-                }
-                Err(source) => Err(RunDirectoryError::Open { path, source }),
+            let root = match opened {
+                Ok(root) => root,
+                Err(source) => return Err(RunDirectoryError::Open { path, source }),
+            };
+            if kind_of(&path) == Kind::Native {
+                let work = WorkDirectory { path: path.join(WORK), permit: Some(permit) };
+                let root = Some(root);
+                return Ok(RunDirectory { root, work, kind: Kind::Native, is_temporary: false });
+            }
+            match NATIVE.iter().chain([&WORK]).try_for_each(|name| root.remove_within(name)) {
+                Ok(()) => with_parts(root, permit, kind),
+                Err(source) => Err(RunDirectoryError::Create { path, source }),
             }
         });
         taken.await.map_err(RunDirectoryError::Stopped)?
@@ -277,8 +286,8 @@ impl WorkDirectory {
 impl Drop for RunDirectory {
     fn drop(&mut self) {
         let Some(root) = self.root.take() else { return };
-        // SECURITY: rundir::a_directory_of_native_programs_is_not_removed_by_dropping_it
-        if self.kind == Kind::Native {
+        // SECURITY: rundir::a_directory_by_which_a_run_can_go_on_is_not_removed_by_dropping_it
+        if !self.is_temporary || self.kind == Kind::Native {
             return;
         }
         match Handle::try_current() {
@@ -286,6 +295,11 @@ impl Drop for RunDirectory {
             Err(_) => root.remove(),
         }
     }
+}
+
+/// By what was made last.
+fn kind_of(root: &Path) -> Kind {
+    if root.join(OPERATIONS).is_dir() { Kind::Native } else { Kind::Component }
 }
 
 /// Whether a program was started below and nobody has seen its end. What can't be read may be one.
@@ -337,7 +351,7 @@ fn create_below(
         root.create().map(|()| root)
     });
     match made {
-        Ok(root) => with_work(root, permit, kind),
+        Ok(root) => with_parts(root, permit, kind),
         Err(source) => Err(RunDirectoryError::Create { path, source }),
     }
 }
@@ -350,12 +364,15 @@ fn create_temporary(permit: FilesPermit, kind: Kind) -> Result<RunDirectory, Run
         Ok(place)
     });
     match made {
-        Ok(root) => with_work(root, permit, kind),
+        Ok(root) => with_parts(root, permit, kind).map(|mut directory| {
+            directory.is_temporary = true;
+            directory
+        }),
         Err(source) => Err(RunDirectoryError::Create { path: std::env::temp_dir(), source }),
     }
 }
 
-fn with_work(
+fn with_parts(
     root: Place,
     permit: FilesPermit,
     kind: Kind,
@@ -366,15 +383,15 @@ fn with_work(
     let names =
         std::iter::once(&WORK).chain(native).chain((kind == Kind::Native).then_some(&OPERATIONS));
     let made = names.into_iter().try_for_each(|name| root.create_within(name));
-    // From here on it is removed, whatever happens.
-    let work = WorkDirectory { path: path.clone(), permit: Some(permit) };
-    let mut directory = RunDirectory { root: Some(root), work, kind: Kind::Component };
     match made {
         Ok(()) => {
-            directory.kind = kind;
-            Ok(directory)
+            let work = WorkDirectory { path, permit: Some(permit) };
+            Ok(RunDirectory { root: Some(root), work, kind, is_temporary: false })
         }
-        Err(source) => Err(RunDirectoryError::Create { path, source }),
+        Err(source) => {
+            root.remove();
+            Err(RunDirectoryError::Create { path, source })
+        }
     }
 }
 

@@ -20,6 +20,7 @@ mod limiter;
 mod linker;
 mod lowering;
 mod native_code;
+mod outside;
 mod poll;
 mod precompile;
 mod random;
@@ -41,6 +42,7 @@ use crate::capability::{Native, Progress};
 use crate::outcome::{Failure, Outcome, Usage};
 use crate::run::{OpenedDocument, OpenedRun};
 use crate::rundir::WorkDirectory;
+use crate::tape::Tape;
 use crate::terraform::{InFlight, StopReason};
 use blockhouse_policy::Grants;
 use std::sync::Arc;
@@ -72,6 +74,8 @@ pub struct Job {
     pub document: Option<Arc<OpenedDocument>>,
     /// Where it reports to, and who may stop it.
     pub progress: Arc<Progress>,
+    /// What came to it from outside, for whoever must go on with the run.
+    pub tape: Arc<Tape>,
     /// How its requests leave the machine.
     pub outbound: Arc<Outbound>,
     /// Where it is written down what policy said and what was reached.

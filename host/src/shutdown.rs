@@ -1,4 +1,5 @@
-//! The two ways to stop: *drain* (take no more, finish what runs) and *abort* (stop this run).
+//! The ways to stop: *drain* (take no more, finish what runs), *abort* (stop this run) and *hand over* (leave what runs to the next
+//! process).
 
 use crate::outcome::AbortReason;
 use std::sync::{Arc, OnceLock};
@@ -37,6 +38,7 @@ impl Abort {
 pub struct Shutdown {
     drain: CancellationToken,
     abort: CancellationToken,
+    hand_over: CancellationToken,
 }
 
 impl Shutdown {
@@ -49,6 +51,23 @@ impl Shutdown {
     pub fn abort(&self) {
         self.drain.cancel();
         self.abort.cancel();
+    }
+
+    /// Claim no more runs and end at once. What is executing is not stopped: the next process goes on with it.
+    pub fn hand_over(&self) {
+        self.hand_over.cancel();
+        self.drain.cancel();
+    }
+
+    /// Whether the next process is to go on with the runs.
+    #[must_use]
+    pub fn is_handing_over(&self) -> bool {
+        self.hand_over.is_cancelled()
+    }
+
+    /// Waits until the next process is to go on with the runs.
+    pub async fn handing_over(&self) {
+        self.hand_over.cancelled().await;
     }
 
     /// Whether no more runs are to be claimed.
@@ -87,5 +106,14 @@ mod tests {
         shutdown.draining().await;
         shutdown.aborting().await;
         assert!(shutdown.is_draining());
+    }
+
+    #[tokio::test]
+    async fn handing_over_stops_claims_and_no_run() {
+        let shutdown = Shutdown::default();
+        shutdown.hand_over();
+        shutdown.draining().await;
+        shutdown.handing_over().await;
+        assert!(shutdown.is_handing_over() && !shutdown.abort.is_cancelled());
     }
 }

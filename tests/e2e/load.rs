@@ -1,10 +1,10 @@
 //! Many runs while the network misbehaves.
 
-use crate::emulator;
+use crate::{assert_ended, emulator};
 use blockhouse_emulator::{
     Emulator, FaultKind, InputType, RandomFaults, Recording, Route, RunSpec, RunState,
 };
-use blockhouse_tests::{API_KEY, CERTIFICATE, Process, patience};
+use blockhouse_tests::{API_KEY, CERTIFICATE, Process, Runner, patience};
 use serde_json::json;
 use std::path::Path;
 use std::time::Duration;
@@ -100,4 +100,20 @@ async fn an_outage_in_mid_run_loses_nothing() {
         crate::assert_ended(&run, RunState::Succeeded);
     }
     runner.drain().await.unwrap();
+}
+
+#[tokio::test]
+async fn two_daemons_of_one_runner_share_the_queue_and_do_nothing_twice() {
+    let emulator = emulator().await;
+    let runs: Vec<_> = (0..200).map(|_| emulator.enqueue(RunSpec::manual())).collect();
+    // Each has a state directory of its own, as on two machines.
+    let runners = [(); 2].map(|()| Runner::builder().concurrency(4).start(&emulator).unwrap());
+    for run in &runs {
+        let run = emulator.wait_for_end(run, patience()).await.unwrap();
+        assert_ended(&run, RunState::Succeeded);
+    }
+    for runner in runners {
+        runner.drain().await.unwrap();
+    }
+    assert_eq!(emulator.count(Route::Register), 200);
 }

@@ -1,7 +1,7 @@
 //! Draining, aborting, crashing and starting again, with the program as a process.
 
 use crate::{all_text, assert_ended, emulator};
-use blockhouse_emulator::{Fault, Gate, Route, RunSpec, RunState, Status};
+use blockhouse_emulator::{Fault, Gate, Route, RunSpec, RunState};
 use blockhouse_tests::{Component, Process, Runner, patience};
 use serde_json::json;
 use std::path::Path;
@@ -56,25 +56,6 @@ async fn the_first_signal_drains_the_second_aborts() {
     let run = emulator.run(&id).unwrap();
     assert_ended(&run, RunState::Failed);
     assert!(all_text(&run).contains("shut down"), "{run:#?}");
-}
-
-#[tokio::test]
-async fn a_run_that_a_crash_interrupted_is_failed_by_the_next_start_with_all_its_steps() {
-    let emulator = emulator().await;
-    let directory = tempfile::tempdir().unwrap();
-    let watch = [("WATCH", blockhouse_artifacts::WATCH_ABORT)];
-    Process::configure(directory.path(), &emulator, &watch, "poll: {interval: 100ms}\n").unwrap();
-    let mut process = Process::start(Path::new(PROGRAM), directory.path()).unwrap();
-    let id = emulator.enqueue(of_type("WATCH"));
-    let reported =
-        emulator.wait_until(patience(), |view| view.run(&id).is_some_and(|run| run.updates > 0));
-    process.until(reported).await.unwrap().unwrap();
-    process.kill().unwrap();
-    let _next = Process::start(Path::new(PROGRAM), directory.path()).unwrap();
-    let run = emulator.wait_for_end(&id, patience()).await.unwrap();
-    assert_ended(&run, RunState::Failed);
-    assert!(all_text(&run).contains("stopped while this run was executing"), "{run:#?}");
-    assert!(run.steps.iter().all(|step| step.status == Status::Failed), "{run:#?}");
 }
 
 #[tokio::test]

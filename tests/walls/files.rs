@@ -177,6 +177,7 @@ pub(crate) mod leave_files {
             let outbound = Outbound::build(http::Config::default(), []).unwrap();
             let means = Means {
                 sandbox: sandbox(),
+                earlier: None,
                 directories: &directories,
                 outbound: &Arc::new(outbound),
                 shutdown: &Shutdown::default(),

@@ -12,7 +12,7 @@ pub(crate) mod http_many_secrets;
 mod http_proxy;
 pub(crate) mod http_request;
 pub(crate) mod multiply_document;
-mod server;
+pub(crate) mod server;
 pub(crate) mod sign_for_ever;
 pub(crate) mod sign_token;
 pub(crate) mod take_secret;
@@ -25,7 +25,7 @@ use server::{Names, Server};
 use std::sync::Arc;
 
 /// A policy that grants `api.test` on this port, by `http`, at an address of this machine.
-fn granted(port: u16) -> String {
+pub(crate) fn granted(port: u16) -> String {
     rule("'api.test'", &format!("ports = [{port}]\nprivate = ['127.0.0.0/8']"))
 }
 

@@ -27,6 +27,8 @@ mod place;
 #[cfg(test)]
 mod quota;
 #[cfg(test)]
+mod replay;
+#[cfg(test)]
 mod secrets;
 #[cfg(test)]
 #[cfg(target_os = "linux")]
@@ -48,7 +50,7 @@ mod trial;
 mod every_guest_has_a_test {
     use crate::{
         endings::*, files::*, fuel::*, host_calls::*, http::*, load::*, memory::*, neighbours::*,
-        quota::*, secrets::*, surroundings::*, terraform::*, time::*, timeline::*,
+        quota::*, replay::*, secrets::*, surroundings::*, terraform::*, time::*, timeline::*,
     };
 
     macro_rules! has_a_test {

@@ -13,6 +13,7 @@ use blockhouse::run::{
 use blockhouse::rundir::WorkDirectory;
 use blockhouse::sandbox::{Component, Config, Job, Sandbox};
 use blockhouse::shutdown::Abort;
+use blockhouse::tape::Tape;
 use blockhouse::timeline::{Output, StepReport, Timeline};
 use blockhouse_policy::{Grants, Limits, Policy};
 use secrecy::SecretString;
@@ -27,9 +28,9 @@ pub(crate) const MIB: usize = 1 << 20;
 pub(crate) const HOUR: Duration = Duration::from_secs(3600);
 
 /// The sandbox that all tests of the process share.
-pub(crate) fn sandbox() -> &'static Sandbox {
-    static SANDBOX: OnceLock<Sandbox> = OnceLock::new();
-    SANDBOX.get_or_init(|| sandbox_for(64))
+pub(crate) fn sandbox() -> &'static Arc<Sandbox> {
+    static SANDBOX: OnceLock<Arc<Sandbox>> = OnceLock::new();
+    SANDBOX.get_or_init(|| Arc::new(sandbox_for(64)))
 }
 
 /// A sandbox for so many runs at a time.
@@ -86,6 +87,7 @@ pub(crate) struct Trial {
     document: Option<String>,
     inputs: Vec<OpenedInput>,
     grace: Duration,
+    tape: Arc<Tape>,
 }
 
 impl Trial {
@@ -99,8 +101,20 @@ impl Trial {
         let component = load(sandbox, guest, limits.component_bytes);
         let (policy, http) = (String::new(), http::Config::default());
         let (work, native, document, inputs) = (None, None, None, Vec::new());
-        let grace = HOUR;
-        Self { sandbox, component, limits, policy, http, work, native, document, inputs, grace }
+        let (grace, tape) = (HOUR, Arc::new(Tape::off().unwrap()));
+        Self {
+            sandbox,
+            component,
+            limits,
+            policy,
+            http,
+            work,
+            native,
+            document,
+            inputs,
+            grace,
+            tape,
+        }
     }
 
     pub(crate) fn with(mut self, change: impl FnOnce(&mut Limits)) -> Self {
@@ -156,6 +170,12 @@ impl Trial {
         self.policy(&format!("[[secrets.reveal]]\nreason = 'x'\nkeys = ['{key}']\n"))
     }
 
+    /// What it has seen before, and where what it sees is recorded.
+    pub(crate) fn tape(mut self, tape: &Arc<Tape>) -> Self {
+        self.tape = Arc::clone(tape);
+        self
+    }
+
     pub(crate) fn grace(mut self, grace: Duration) -> Self {
         self.grace = grace;
         self
@@ -198,6 +218,7 @@ impl Trial {
             document,
             inputs,
             grace,
+            tape,
         } = self;
         let policy = format!("description = 'For tests.'\n{policy}");
         let policy = Policy::parse("test.toml", &policy).unwrap_or_else(|error| panic!("{error}"));
@@ -218,6 +239,7 @@ impl Trial {
             document,
             work,
             progress: Arc::clone(&progress),
+            tape,
             outbound: Arc::new(outbound),
             auditor: Arc::new(Auditor::new(About::default(), Arc::default())),
             abort_grace: grace,
@@ -262,6 +284,12 @@ pub(crate) struct Started {
 impl Started {
     pub(crate) fn abort(&self, reason: AbortReason) {
         self.run.abort.abort(reason);
+    }
+
+    /// Ends it as the death of the daemon does: nothing of it goes on, and nobody is told.
+    pub(crate) async fn kill(self) {
+        self.work.abort();
+        assert!(self.work.await.unwrap_err().is_cancelled());
     }
 
     /// Waits until the guest has written this to a log.

@@ -65,7 +65,9 @@ impl Host for Sandbox {
             interruptible: request.is_interruptible,
             take_secret: request.take_secret.map(str::to_owned),
         };
-        let http::Response { status, headers, body, secret } = http::send(&sent)?;
+        // The runner may be restarted meanwhile, and then has to know whether it may repeat it.
+        let send = if request.is_repeatable { http::send_repeatable } else { http::send };
+        let http::Response { status, headers, body, secret } = send(&sent)?;
         Ok(Response { body, headers, secret, status })
     }
 

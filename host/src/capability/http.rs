@@ -30,10 +30,11 @@ pub(crate) use send::Egress;
 pub use tls::{BuildError, BuildErrorKind};
 
 use super::types::{Origin, SecretHandle};
-use crate::sandbox::RunState;
 use crate::sandbox::bindings::blockhouse::block::http::{
     Host, Request, Response, SendError as Answer,
 };
+use crate::sandbox::{HostError, RunState};
+use crate::tape::{self, Failed};
 use blockhouse_policy::Target;
 use body::ResponseBody;
 use error::{Phase, SendError};
@@ -45,10 +46,24 @@ use zeroize::Zeroize as _;
 
 impl Host for RunState {
     async fn send(&mut self, request: Request) -> wasmtime::Result<Result<Response, Answer>> {
+        self.carry_out(request, false).await
+    }
+
+    async fn send_repeatable(
+        &mut self,
+        request: Request,
+    ) -> wasmtime::Result<Result<Response, Answer>> {
+        self.carry_out(request, true).await
+    }
+}
+
+impl RunState {
+    async fn carry_out(
+        &mut self,
+        request: Request,
+        is_repeatable: bool,
+    ) -> wasmtime::Result<Result<Response, Answer>> {
         let abort = request.interruptible.then(|| self.progress.watch_abort().clone());
-        if abort.as_ref().is_some_and(|abort| abort.reason().is_some()) {
-            return Ok(Err(Answer::Aborted));
-        }
         let pointer = match request.take_secret.as_deref().map(Pointer::parse).transpose() {
             Ok(pointer) => pointer,
             Err(error) => return Ok(Err(CallError::from(error).into())),
@@ -65,32 +80,45 @@ impl Host for RunState {
             Err(error) => return Ok(Err(error.into())),
         };
         let target = ready.target().clone();
-        let exchange = async {
-            let response = ready.send(Full::new(body)).await?;
-            whole(response, max).await
-        };
-        let aborted = async {
-            match abort {
-                Some(abort) => abort.aborted().await,
-                None => std::future::pending().await,
+        let (digest, sent) = (ready.digest(&body), body.len());
+        let is_repeatable = is_repeatable || ready.is_idempotent();
+        let live = async {
+            let exchange = async {
+                let response = ready.send(Full::new(body)).await?;
+                whole(response, max).await
+            };
+            let aborted = async {
+                match abort {
+                    Some(abort) => abort.aborted().await,
+                    None => std::future::pending().await,
+                }
+            };
+            tokio::select! {
+                // First: once the run is being stopped, nothing is sent.
+                // SECURITY: walls::an_interruptible_request_ends_with_the_abort
+                biased;
+                _ = aborted => tape::Answer::Failed(Failed::Aborted, String::new()),
+                received = exchange => received.unwrap_or_else(tape::Answer::from),
             }
         };
-        let received = tokio::select! {
-            // SECURITY: walls::an_interruptible_request_ends_with_the_abort
-            biased;
-            _ = aborted => return Ok(Err(Answer::Aborted)),
-            received = exchange => received,
+        let answer = match self.tape.answered(digest).map_err(HostError::from)? {
+            Some(answer) => {
+                self.egress.budget.repeat(sent, &answer);
+                answer
+            }
+            None => {
+                let exchanged = self.tape.exchange(digest, is_repeatable, live).await;
+                exchanged.map_err(HostError::from)?
+            }
         };
-        match (received, pointer) {
+        match (told(answer), pointer) {
             (Ok(response), Some(pointer)) => {
                 self.without_secret(response, &pointer, target).map(Ok)
             }
-            (received, _) => Ok(received.map_err(Answer::from)),
+            (told, _) => Ok(told),
         }
     }
-}
 
-impl RunState {
     /// Takes the secret out of a successful response.
     fn without_secret(
         &mut self,
@@ -144,7 +172,10 @@ fn split(url: &str) -> Result<(&str, &str, &str), SendError> {
 }
 
 /// Reads a response whole, up to `max` bytes.
-async fn whole(response: hyper::Response<ResponseBody>, max: usize) -> Result<Response, CallError> {
+async fn whole(
+    response: hyper::Response<ResponseBody>,
+    max: usize,
+) -> Result<tape::Answer, CallError> {
     let (parts, mut body) = response.into_parts();
     let mut bytes = Vec::new();
     while let Some(frame) = body.frame().await {
@@ -158,33 +189,77 @@ async fn whole(response: hyper::Response<ResponseBody>, max: usize) -> Result<Re
         (name.as_str().to_owned(), String::from_utf8_lossy(value.as_bytes()).into_owned())
     });
     let (status, headers) = (parts.status.as_u16(), headers.collect());
-    Ok(Response { status, headers, body: bytes, secret: None })
+    Ok(tape::Answer::Response { status, headers, body: bytes })
 }
 
-impl From<CallError> for Answer {
-    fn from(error: CallError) -> Self {
-        let error = match error {
-            CallError::Send(error) => error,
-            CallError::TooLarge(max) => {
-                return Self::TooLarge(format!("the response's body has more than {max} bytes"));
+impl CallError {
+    fn explain(self) -> (Failed, String) {
+        let error = match self {
+            Self::Send(error) => error,
+            Self::TooLarge(max) => {
+                let text = format!("the response's body has more than {max} bytes");
+                return (Failed::TooLarge, text);
             }
         };
-        let text = error.to_string();
-        match error {
+        let why = match error {
             SendError::AddressDenied(_) | SendError::Denied(_) | SendError::Limit(_) => {
-                Self::Denied(text)
+                Failed::Denied
             }
             SendError::Connect { .. }
             | SendError::Dns { .. }
             | SendError::Proxy { .. }
             | SendError::Timeout { phase: Phase::Connect | Phase::Lookup, .. }
-            | SendError::Tls { .. } => Self::Unreachable(text),
-            SendError::Invalid(_) => Self::InvalidRequest(text),
-            SendError::Protocol(_) => Self::Network(text),
-            SendError::ResponseHead => Self::TooLarge(text),
-            SendError::Timeout { phase: Phase::Body | Phase::Response, .. } => Self::Timeout(text),
+            | SendError::Tls { .. } => Failed::Unreachable,
+            SendError::Invalid(_) => Failed::InvalidRequest,
+            SendError::Protocol(_) => Failed::Network,
+            SendError::ResponseHead => Failed::TooLarge,
+            SendError::Timeout { phase: Phase::Body | Phase::Response, .. } => Failed::Timeout,
+        };
+        (why, error.to_string())
+    }
+}
+
+impl From<CallError> for tape::Answer {
+    fn from(error: CallError) -> Self {
+        let (why, text) = error.explain();
+        Self::Failed(why, text)
+    }
+}
+
+impl From<CallError> for Answer {
+    fn from(error: CallError) -> Self {
+        let (why, text) = error.explain();
+        failed(why, text)
+    }
+}
+
+/// What the component is told.
+fn told(answer: tape::Answer) -> Result<Response, Answer> {
+    match answer {
+        tape::Answer::Failed(why, text) => Err(failed(why, text)),
+        tape::Answer::Lost => Err(lost()),
+        tape::Answer::Response { status, headers, body } => {
+            Ok(Response { status, headers, body, secret: None })
         }
     }
+}
+
+fn failed(why: Failed, text: String) -> Answer {
+    match why {
+        Failed::Aborted => Answer::Aborted,
+        Failed::Denied => Answer::Denied(text),
+        Failed::InvalidRequest => Answer::InvalidRequest(text),
+        Failed::Network => Answer::Network(text),
+        Failed::Timeout => Answer::Timeout(text),
+        Failed::TooLarge => Answer::TooLarge(text),
+        Failed::Unreachable => Answer::Unreachable(text),
+    }
+}
+
+fn lost() -> Answer {
+    let text =
+        "the runner was restarted while the request was under way: it may have been carried out";
+    Answer::Network(text.to_owned())
 }
 
 #[cfg(test)]

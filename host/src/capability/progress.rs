@@ -7,6 +7,7 @@ use crate::sandbox::bindings::blockhouse::block::progress::{
 };
 use crate::sandbox::{HostError, RunState};
 use crate::shutdown::Abort;
+use crate::tape::{Entry, Question};
 use crate::timeline::{
     self, DeclareError, Door, NewStep, Output, OutputKind, StepIndex, Timeline, byte_pieces, pieces,
 };
@@ -184,13 +185,24 @@ impl Host for RunState {
     }
 
     fn aborted(&mut self) -> wasmtime::Result<bool> {
-        Ok(self.progress.watch_abort().reason().is_some())
+        let abort = self.progress.watch_abort();
+        if let Some(known) = self.tape.flag(Question::Aborted).map_err(HostError::from)? {
+            return Ok(known);
+        }
+        let is_aborted = abort.reason().is_some();
+        self.tape.note(Entry::Flag(Question::Aborted, is_aborted));
+        Ok(is_aborted)
     }
 
     async fn pause(&mut self, milliseconds: u64) -> wasmtime::Result<bool> {
         let abort = self.progress.watch_abort();
+        if let Some(known) = self.tape.flag(Question::Paused).map_err(HostError::from)? {
+            return Ok(known);
+        }
         let wait = Duration::from_millis(milliseconds);
-        Ok(tokio::time::timeout(wait, abort.aborted()).await.is_ok())
+        let is_cut = self.tape.wait(tokio::time::timeout(wait, abort.aborted())).await.is_ok();
+        self.tape.note(Entry::Flag(Question::Paused, is_cut));
+        Ok(is_cut)
     }
 }
 

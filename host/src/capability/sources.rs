@@ -2,10 +2,10 @@
 
 use super::terraform::no_workspace;
 use crate::git::RevisionKind as Kind;
-use crate::sandbox::RunState;
 use crate::sandbox::bindings::blockhouse::block::sources::{
     CheckedOut, CheckoutError, Host, KnownHost, Repository, RevisionKind,
 };
+use crate::sandbox::{HostError, RunState};
 use crate::terraform::{self, Source};
 
 /// Bytes of git's own words that the component is told.
@@ -38,7 +38,8 @@ impl Host for RunState {
         };
         let subject = url.clone();
         let source = Source { url, revision, path, private_key, known_host };
-        let checkout = native.workspace.checkout(source).await;
+        self.tape.flush(true).await.map_err(HostError::from)?;
+        let checkout = self.tape.wait(native.workspace.checkout(source)).await;
         let door = self.progress.door();
         let shown = |text: &str| door.shown(text, TEXT_MAX).into_string();
         Ok(match checkout {

@@ -6,10 +6,10 @@ mod parts;
 pub(super) use answers::failed;
 
 use super::types::{Entry, Origin, SecretHandle};
-use crate::sandbox::RunState;
 use crate::sandbox::bindings::blockhouse::block::terraform::{
     Host, InitOptions, OperationError, OutputShape, Part, Tool, ToolOutput, ToolValue,
 };
+use crate::sandbox::{HostError, RunState};
 use crate::terraform::{self, OutputValue, Workspace};
 use blockhouse_policy::Denied;
 use secrecy::{ExposeSecret as _, SecretString};
@@ -127,7 +127,9 @@ impl RunState {
             self.auditor.denied("terraform", "the run", &denied);
             return Ok(Err(OperationError::Denied(denied.rule)));
         };
-        let result = verb(&mut native.workspace).await;
+        // What it is called with may come from the tape; its own records are beside it.
+        self.tape.flush(true).await.map_err(HostError::from)?;
+        let result = self.tape.wait(verb(&mut native.workspace)).await;
         Ok(result.map_err(|error| failed(error, &self.auditor, &self.progress.door())))
     }
 

@@ -4,7 +4,7 @@ use super::{ConfigFile, START, UNREPORTED, USAGE, say};
 use crate::config::Config;
 use crate::config::log::Format;
 use crate::daemon::{Assembled, Stopped, assemble, load_config};
-use crate::os::StopSignals;
+use crate::os::{StopSignal, StopSignals};
 use crate::report::Delivery;
 use crate::shutdown::Shutdown;
 use crate::telemetry::{self, chain};
@@ -55,7 +55,7 @@ fn start(file: Option<std::path::PathBuf>, shutdown: Shutdown) -> u8 {
     let signals = watch_signals(shutdown.clone());
     match assemble(config, shutdown) {
         Ok(Assembled::Daemon(daemon)) => match daemon.run(signals) {
-            Stopped::Drained => 0,
+            Stopped::Drained | Stopped::HandedOver => 0,
             Stopped::Unreported => UNREPORTED,
         },
         Ok(Assembled::SingleRun(run)) => match run.run(signals) {
@@ -81,7 +81,7 @@ fn failed(error: &(dyn Error + 'static)) -> u8 {
     START
 }
 
-/// The first signal drains, the second aborts.
+/// The first signal drains, the second aborts; one of its own makes way for the next process at once.
 async fn watch_signals(shutdown: Shutdown) {
     let mut signals = match StopSignals::listen() {
         Ok(signals) => signals,
@@ -89,10 +89,22 @@ async fn watch_signals(shutdown: Shutdown) {
             return tracing::error!(%error, "can't listen for signals; stopping is abrupt");
         }
     };
-    let name = signals.next().await;
-    tracing::info!(signal = name, "told to stop: draining; a second signal aborts the runs");
-    shutdown.drain();
-    let name = signals.next().await;
-    tracing::warn!(signal = name, "told to stop again: aborting the runs");
-    shutdown.abort();
+    let mut is_draining = false;
+    loop {
+        match signals.next().await {
+            StopSignal::HandOver(signal) => {
+                tracing::info!(signal, "told to hand over: the next start goes on with the runs");
+                return shutdown.hand_over();
+            }
+            StopSignal::Stop(signal) if is_draining => {
+                tracing::warn!(signal, "told to stop again: aborting the runs");
+                return shutdown.abort();
+            }
+            StopSignal::Stop(signal) => {
+                tracing::info!(signal, "told to stop: draining; a second signal aborts the runs");
+                is_draining = true;
+                shutdown.drain();
+            }
+        }
+    }
 }

@@ -12,6 +12,7 @@ use crate::digest::Digest;
 use crate::embedded;
 use crate::meshstack::wire::{RunnerRegistration, RunnerType};
 use crate::meshstack::{self, HttpConfig, RunnerIdentity};
+use crate::registry::Registry;
 use crate::report;
 use crate::sandbox::{self, CacheConfig, Compiler, Component, LoadError, NotPermitted, Sandbox};
 use crate::shutdown::Shutdown;
@@ -175,7 +176,14 @@ pub fn assemble(config: Config, shutdown: Shutdown) -> Result<Assembled, Assembl
             let max_runs = u32::try_from(config.runs.concurrency).unwrap_or(sandbox::RUNS_MAX);
             let cache = cache(&config.components, &config.state.directory, &private_key);
             let sandbox = sandbox(max_runs, &config.components, cache)?;
-            let routes = load_routes(&sandbox, &config.rules.routes, memory)?;
+            let registry = Registry::of(&config.state.directory);
+            let keep = |digest: &Digest, bytes: &[u8]| {
+                // Without it, all but an upgrade in the middle of runs works.
+                if let Err(error) = registry.keep(digest, bytes) {
+                    tracing::warn!(%error, "a component can't be kept for runs that an upgrade interrupts");
+                }
+            };
+            let routes = load_routes(&sandbox, &config.rules.routes, memory, keep)?;
             let key = Arc::clone(private_key.public());
             let terraform = native::assemble(settings, &routes, Some(key))?;
             let registration = registration(config.registration, &private_key)?;
@@ -190,7 +198,7 @@ pub fn assemble(config: Config, shutdown: Shutdown) -> Result<Assembled, Assembl
                 private_key,
                 poll: poll::Config { interval: config.poll.interval },
                 report,
-                state_directory: config.state.directory.clone(),
+                state_directory: Some(config.state.directory.clone()),
                 admin: config.admin.address,
                 slots: slots::Config {
                     slots: usize::try_from(max_runs).unwrap_or(usize::MAX),
@@ -210,7 +218,7 @@ pub fn assemble(config: Config, shutdown: Shutdown) -> Result<Assembled, Assembl
         Mode::SingleRun { run_file, runner_uuid, base_url } => {
             // Without a private key nothing could be trusted that lies on a disk.
             let sandbox = sandbox(1, &config.components, None)?;
-            let routes = load_routes(&sandbox, &config.rules.routes, memory)?;
+            let routes = load_routes(&sandbox, &config.rules.routes, memory, |_, _| {})?;
             let run = single_run::Config {
                 run_file,
                 runner: identity(runner_uuid),
@@ -274,11 +282,12 @@ fn bytes(mib: u64) -> u64 {
     mib.saturating_mul(1 << 20)
 }
 
-/// Loads each route's component; those that share one share its compiled form.
+/// Loads each route's component; those that share one share its compiled form. `keep` gets their bytes.
 fn load_routes(
     sandbox: &Sandbox,
     routes: &[config::routes::Route],
     memory: u64,
+    keep: impl Fn(&Digest, &[u8]),
 ) -> Result<Vec<Arc<Route>>, AssemblyError> {
     let mut loaded = HashMap::new();
     let routes = routes.iter().map(|route| {
@@ -301,6 +310,7 @@ fn load_routes(
                 .load(&bytes, limits.component_bytes)
                 .map_err(|source| fail(RouteError::Component(source)))?,
         };
+        keep(&digest, &bytes);
         loaded.insert(digest, component.clone());
         let name = component_name(&route.component);
         component.permitted(&name, &route.grants).map_err(|error| fail(error.into()))?;

@@ -31,16 +31,13 @@ pub(super) fn of(
         .has_plan()
         .then(|| -> Arc<dyn PlanSource> { Arc::new(Predecessor { client: client.clone() }) });
     let is_resumed = resumed.is_some();
-    let opener = match protection {
+    let key = match protection {
         Protection::Opened => None,
-        Protection::Sealed(key) => {
-            let key = Arc::clone(key);
-            let opener: Opener = Arc::new(move |path| open_sealed(path, &key));
-            Some(opener)
-        }
+        Protection::Sealed(key) => Some(Arc::clone(key)),
     };
+    let opener = key.clone().map(|key| -> Opener { Arc::new(move |path| open_sealed(path, &key)) });
     let block = resumed.and_then(|resumed| resumed.block);
-    Belongings { backend, plan, opener, is_resumed, block }
+    Belongings { backend, plan, opener, key, is_resumed, block }
 }
 
 /// The plan of an earlier run.

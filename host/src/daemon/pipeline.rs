@@ -4,7 +4,7 @@ use super::belongings;
 use crate::admit::{Route, admit};
 use crate::capability::Progress;
 use crate::capability::http::{self, Outbound};
-use crate::execute::{Executed, Means, execute, paths, remark};
+use crate::execute::{EarlierComponents, Executed, Means, execute, paths, remark};
 use crate::journal::RunJournal;
 use crate::meshstack::wire::Step;
 use crate::meshstack::{Claim, RunClient};
@@ -27,7 +27,9 @@ use std::time::Duration;
 /// What all runs share.
 #[derive(Debug)]
 pub(super) struct Pipeline {
-    pub(super) sandbox: Sandbox,
+    pub(super) sandbox: Arc<Sandbox>,
+    /// None of a process that has no state.
+    pub(super) earlier: Option<EarlierComponents>,
     pub(super) directories: RunDirectories,
     pub(super) routes: Vec<Arc<Route>>,
     pub(super) outbound: Arc<Outbound>,
@@ -188,6 +190,7 @@ impl Pipeline {
         progress.change(|timeline| timeline.redact_with(&prepared.redactor));
         let means = Means {
             sandbox: &self.sandbox,
+            earlier: self.earlier.as_ref(),
             directories: &self.directories,
             outbound: &self.outbound,
             shutdown: &self.shutdown,

@@ -1,21 +1,21 @@
-//! Runs that the last daemon left behind: each still gets its one final status.
+//! Runs whose final status the last daemon could not deliver.
 
 use crate::backoff;
-use crate::journal::LeftOver;
+use crate::journal::RunJournal;
+use crate::meshstack::wire::{Step, Update};
 use crate::meshstack::{Claim, Client};
-use crate::report::{self, Delivery, interrupted_update};
+use crate::report::{self, Delivery};
 use crate::telemetry::chain;
 
-/// Delivers the final status of a run that was left over: the one that was decided, or that it was interrupted.
-///
-/// A run that was executing is not started again: what it has done is not known, and doing it twice may be worse.
+/// Delivers a final status that was decided before.
 pub(super) async fn deliver(
     client: &Client,
     claim: &Claim,
-    run: LeftOver,
+    steps: &[Step],
+    last: (Update, RunJournal),
     backoff: backoff::Config,
 ) -> Delivery {
-    let LeftOver { journal, steps, end, .. } = run;
+    let (update, journal) = last;
     let client = match client.run_client(claim) {
         Ok(client) => client,
         Err(error) => {
@@ -23,8 +23,7 @@ pub(super) async fn deliver(
             return Delivery::Postponed(None);
         }
     };
-    tracing::warn!(decided = end.is_some(), "reporting a run that an earlier daemon left behind");
-    let update = end.unwrap_or_else(|| interrupted_update(&steps));
-    let declared = report::declared(&steps);
+    tracing::warn!("reporting a run that an earlier daemon left behind");
+    let declared = report::declared(steps);
     report::deliver(&client, Some(&declared), (update, Some(journal)).into(), backoff).await
 }

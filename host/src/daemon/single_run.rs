@@ -129,7 +129,8 @@ impl SingleRun {
         let work = work.map_err(SingleRunError::Runtime)?;
         let tasks = TaskTracker::new();
         let pipeline = Pipeline {
-            sandbox,
+            sandbox: Arc::new(sandbox),
+            earlier: None,
             directories: RunDirectories::temporary(),
             outbound: pipeline::outbound(config.outbound, &routes)?,
             terraform: config.terraform,

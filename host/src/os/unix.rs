@@ -1,6 +1,6 @@
 //! Linux, macOS and the like.
 
-use super::Platform;
+use super::{Platform, StopSignal};
 use cap_primitives::fs::{self as beneath, DirOptions, FollowSymlinks};
 use rustix::fs::OFlags;
 use rustix::io::Errno;
@@ -15,9 +15,10 @@ use std::process::{Child, Command};
 use std::time::Duration;
 use tokio::signal::unix::{Signal, SignalKind, signal};
 
-/// The ways in which the system or a person tells us to stop: SIGTERM and SIGINT.
+/// The ways in which the system or a person tells us to stop: SIGTERM and SIGINT; SIGUSR2 to make way for the next process.
 #[derive(Debug)]
 pub struct StopSignals {
+    hand_over: Signal,
     interrupt: Signal,
     terminate: Signal,
 }
@@ -29,16 +30,18 @@ impl StopSignals {
     /// If the system refuses the handlers.
     pub fn listen() -> io::Result<Self> {
         Ok(Self {
+            hand_over: signal(SignalKind::user_defined2())?,
             interrupt: signal(SignalKind::interrupt())?,
             terminate: signal(SignalKind::terminate())?,
         })
     }
 
-    /// Waits for the next one and tells its name.
-    pub async fn next(&mut self) -> &'static str {
+    /// Waits for the next one.
+    pub async fn next(&mut self) -> StopSignal {
         tokio::select! {
-            _ = self.interrupt.recv() => "SIGINT",
-            _ = self.terminate.recv() => "SIGTERM",
+            _ = self.hand_over.recv() => StopSignal::HandOver("SIGUSR2"),
+            _ = self.interrupt.recv() => StopSignal::Stop("SIGINT"),
+            _ = self.terminate.recv() => StopSignal::Stop("SIGTERM"),
         }
     }
 }

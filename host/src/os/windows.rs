@@ -1,6 +1,6 @@
 //! Windows.
 
-use super::Platform;
+use super::{Platform, StopSignal};
 use cap_primitives::fs::{self as beneath, DirOptions};
 use std::ffi::{OsStr, OsString};
 use std::fs::{File, Metadata, OpenOptions};
@@ -44,14 +44,14 @@ impl StopSignals {
         })
     }
 
-    /// Waits for the next one and tells its name.
-    pub async fn next(&mut self) -> &'static str {
-        tokio::select! {
+    /// Waits for the next one. There is none to make way for the next process: whoever wants that ends this one.
+    pub async fn next(&mut self) -> StopSignal {
+        StopSignal::Stop(tokio::select! {
             _ = self.interrupt.recv() => "Ctrl-C",
             _ = self.terminate.recv() => "Ctrl-Break",
             _ = self.close.recv() => "console close",
             _ = self.shutdown.recv() => "system shutdown",
-        }
+        })
     }
 }
 

@@ -3,10 +3,9 @@
 use crate::meshstack::wire::{
     Artifact, Output, OutputKind, RunStatus, Step, StepDeclaration, StepStatus, Update,
 };
-use crate::outcome::{AbortReason, Outcome};
+use crate::outcome::Outcome;
 use crate::run::Json;
 use crate::timeline::{self, Changes, Plan, StepReport, Timeline};
-use blockhouse_policy::Limits;
 use std::collections::BTreeMap;
 
 /// The report of a run that goes on.
@@ -50,32 +49,6 @@ pub(super) fn attach(update: &mut Update, plan: Option<Plan>) {
         update.artifact = Some(Artifact(bytes));
         update.changes_detected = Some(changes);
     }
-}
-
-/// The report of a run that a dead daemon left behind; `known` are the steps that meshStack knows of. Those that had ended stay
-/// as they are.
-#[must_use]
-pub fn interrupted_update(known: &[Step]) -> Update {
-    let limits = Limits { steps: known.len(), ..Limits::default() };
-    let mut timeline = Timeline::new(&limits);
-    for step in known {
-        let name = step.display_name.as_deref().unwrap_or(&step.id);
-        // What was a step once can be one again.
-        let index = timeline.door().step(&step.id, name).and_then(|step| timeline.declare(step));
-        let Ok(index) = index else { continue };
-        let _ = match step.status {
-            StepStatus::Pending => Ok(()),
-            StepStatus::InProgress => timeline.start(index),
-            // It has ended and is not told again, so how does not matter here.
-            StepStatus::Failed | StepStatus::Succeeded => {
-                timeline.start(index).and_then(|()| timeline.succeed(index))
-            }
-        };
-    }
-    let told = timeline.revision();
-    let outcome = Outcome::Aborted(AbortReason::Interrupted);
-    timeline.finish(&outcome, None);
-    final_update(&outcome, timeline.changes_since(told))
 }
 
 /// The steps to be registered.
@@ -177,20 +150,6 @@ mod tests {
     }
 
     #[test]
-    fn an_interrupted_run_ends_its_open_steps_and_leaves_the_others_alone() {
-        let steps = [
-            known("a", StepStatus::Succeeded),
-            known("b", StepStatus::InProgress),
-            known("c", StepStatus::Pending),
-        ];
-        let update = interrupted_update(&steps);
-        assert_eq!(update.status, RunStatus::Failed);
-        let told: Vec<_> = update.steps.iter().map(|s| (s.id.as_str(), s.status)).collect();
-        assert_eq!(told, [("b", StepStatus::Failed), ("c", StepStatus::Failed)]);
-        assert!(update.steps[0].user_message.as_deref().unwrap().contains("stopped"));
-    }
-
-    #[test]
     fn a_step_does_not_go_back_when_its_run_is_resumed() {
         use StepStatus::{Failed, InProgress, Pending, Succeeded};
         for (then, now, told) in [
@@ -214,15 +173,6 @@ mod tests {
             keep_reached(&mut ended.steps, &before);
             assert_eq!(ended.steps[0].status, told.unwrap_or(then), "{then:?} {now:?}");
             assert_eq!(ended.steps[1].status, now);
-        }
-    }
-
-    #[test]
-    fn an_interrupted_run_without_open_steps_says_so_in_one_of_its_own() {
-        for steps in [&[][..], &[known("a", StepStatus::Failed)]] {
-            let update = interrupted_update(steps);
-            let told: Vec<_> = update.steps.iter().map(|s| (s.id.as_str(), s.status)).collect();
-            assert_eq!(told, [("run", StepStatus::Failed)]);
         }
     }
 }

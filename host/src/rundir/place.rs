@@ -53,6 +53,16 @@ impl Place {
         os::create_new_private_directory(&directory, name.as_ref())
     }
 
+    /// Removes what is of this name in it, if there is anything.
+    pub(super) fn remove_within(&self, name: &str) -> io::Result<()> {
+        let directory = open_dir_nofollow(&self.parent, self.name.as_ref())?;
+        let inner = Self::new(Arc::new(directory), name, self.path.join(name));
+        match inner.try_remove() {
+            Err(error) if error.kind() != io::ErrorKind::NotFound => Err(error),
+            _ => Ok(()),
+        }
+    }
+
     /// Removes it with all that is in it. A failure is logged; the next start tries again.
     pub(super) fn remove(&self) {
         let mut result = Ok(());

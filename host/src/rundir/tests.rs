@@ -8,6 +8,10 @@ fn permit() -> FilesPermit {
     Grants::new(policy, None, &Limits::default()).allows_files().unwrap()
 }
 
+fn is_there(directories: &RunDirectories, run: &RunId) -> bool {
+    directories.path(run).unwrap().exists()
+}
+
 fn id(text: &str) -> RunId {
     RunId::parse(text).unwrap()
 }
@@ -100,22 +104,44 @@ async fn a_link_in_the_place_of_all_directories_is_refused() {
 }
 
 #[tokio::test]
-async fn a_directory_of_native_programs_is_not_removed_by_dropping_it() {
+async fn a_directory_by_which_a_run_can_go_on_is_not_removed_by_dropping_it() {
+    for kind in [Kind::Component, Kind::Native] {
+        let state = tempfile::tempdir().unwrap();
+        let directories = RunDirectories::open(state.path(), |_| false).unwrap();
+        let (id, other) = (id("run"), id("other"));
+        drop(directories.create(&id, permit(), kind).await.unwrap());
+        drop(directories.create(&other, permit(), kind).await.unwrap());
+        assert!(is_there(&directories, &id) && is_there(&directories, &other));
+
+        // The next start keeps it if its run goes on.
+        let directories = RunDirectories::open(state.path(), |name| name == "run").unwrap();
+        assert!(is_there(&directories, &id) && !is_there(&directories, &other));
+        let directory = directories.take_over(&id, permit(), kind).await.unwrap();
+        assert_eq!(directory.path(), state.path().join("runs/run"));
+        directory.remove().await;
+        assert!(!is_there(&directories, &id));
+    }
+}
+
+#[tokio::test]
+async fn a_component_that_begins_again_finds_its_tape_and_nothing_else() {
     let state = tempfile::tempdir().unwrap();
     let directories = RunDirectories::open(state.path(), |_| false).unwrap();
-    let (id, other) = (id("run"), id("other"));
-    drop(directories.create(&id, permit(), Kind::Native).await.unwrap());
-    drop(directories.create(&other, permit(), Kind::Native).await.unwrap());
-    assert!(directories.is_left(&id) && directories.is_left(&other));
-
-    // The next start keeps it if its run goes on.
-    let directories = RunDirectories::open(state.path(), |name| name == "run").unwrap();
-    assert!(directories.is_left(&id) && !directories.is_left(&other));
-    let directory = directories.take_over(&id, permit()).await.unwrap();
-    assert_eq!(directory.path(), state.path().join("runs/run"));
-    directory.remove().await;
-    assert!(!directories.is_left(&id));
-    directories.take_over(&id, permit()).await.unwrap_err();
+    let directory = directories.create(&id("run"), permit(), Kind::Component).await.unwrap();
+    fs::write(directory.work().path().join("file"), "text").unwrap();
+    fs::write(directory.path().join("1.tape"), "tape").unwrap();
+    // The process ended while it made the directory of a run with native programs.
+    fs::create_dir(directory.path().join("home")).unwrap();
+    for kind in [Kind::Component, Kind::Native] {
+        let again = directories.take_over(&id("run"), permit(), kind).await.unwrap();
+        assert_eq!(fs::read_dir(again.work().path()).unwrap().count(), 0);
+        assert_eq!(fs::read(again.path().join("1.tape")).unwrap(), b"tape");
+        assert_eq!(again.path().join("home").exists(), kind == Kind::Native);
+    }
+    // From now on, what is in it is what native programs work with.
+    fs::write(directory.work().path().join("file"), "text").unwrap();
+    let again = directories.take_over(&id("run"), permit(), Kind::Native).await.unwrap();
+    assert_eq!(fs::read(again.work().path().join("file")).unwrap(), b"text");
 }
 
 #[tokio::test]
@@ -127,27 +153,17 @@ async fn a_directory_in_which_a_program_may_be_running_is_kept() {
     fs::create_dir(&operation).unwrap();
     fs::write(operation.join("status.json"), "{}").unwrap();
     let directories = RunDirectories::open(state.path(), |_| false).unwrap();
-    assert!(directories.is_left(&id("run")));
+    assert!(is_there(&directories, &id("run")));
     fs::write(operation.join("end.json"), "{}").unwrap();
     let directories = RunDirectories::open(state.path(), |_| false).unwrap();
-    assert!(!directories.is_left(&id("run")));
-}
-
-#[tokio::test]
-async fn a_directory_of_a_component_alone_does_not_go_on() {
-    let state = tempfile::tempdir().unwrap();
-    let directories = RunDirectories::open(state.path(), |_| false).unwrap();
-    let directory = directories.create(&id("run"), permit(), Kind::Component).await.unwrap();
-    std::mem::forget(directory);
-    assert!(!directories.is_left(&id("run")));
-    RunDirectories::open(state.path(), |_| true).unwrap();
-    assert_eq!(fs::read_dir(state.path().join("runs")).unwrap().count(), 0);
+    assert!(!is_there(&directories, &id("run")));
 }
 
 #[test]
 fn a_directory_that_is_dropped_outside_of_a_runtime_is_removed() {
     let root = tempfile::tempdir().unwrap().keep();
-    let directory = with_work(Place::of(&root).unwrap(), permit(), Kind::Component).unwrap();
+    let mut directory = with_parts(Place::of(&root).unwrap(), permit(), Kind::Component).unwrap();
+    directory.is_temporary = true;
     drop(directory);
     assert!(!root.exists());
 }

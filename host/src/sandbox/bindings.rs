@@ -6,6 +6,7 @@ wasmtime::component::bindgen!({
     imports: {
         "blockhouse:block/artifacts": async | trappable,
         "blockhouse:block/http.send": async | trappable,
+        "blockhouse:block/http.send-repeatable": async | trappable,
         "blockhouse:block/progress.pause": async | trappable,
         "blockhouse:block/sources": async | trappable,
         "blockhouse:block/terraform": async | trappable,

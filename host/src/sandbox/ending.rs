@@ -5,6 +5,8 @@ use super::engine::WASM_STACK;
 use super::state::RunState;
 use crate::excerpt::clip;
 use crate::outcome::{AbortReason, Failure, Fault, LimitHit, LimitName, Outcome, Usage};
+use crate::tape::TapeError;
+use crate::telemetry::chain;
 use std::fmt::Write as _;
 use wasmtime::component::ResourceTableError;
 use wasmtime::{PoolConcurrencyLimitError, Trap, WasmBacktrace};
@@ -29,6 +31,8 @@ pub(crate) enum HostError {
     Limit(LimitHit),
     #[error("{0}")]
     Misuse(String),
+    #[error(transparent)]
+    Tape(#[from] TapeError),
 }
 
 /// How an execution ended.
@@ -92,6 +96,10 @@ fn of_error(error: &wasmtime::Error, state: &RunState, usage: &Usage) -> Outcome
             HostError::Misuse(detail) => {
                 Outcome::Failed(Failure::Misuse { detail: shown(detail, state) })
             }
+            HostError::Tape(failure) => Outcome::Faulted(Fault {
+                detail: shown(&chain(failure).to_string(), state),
+                retryable: false,
+            }),
         };
     }
     if let Some(exit) = error.downcast_ref::<I32Exit>() {

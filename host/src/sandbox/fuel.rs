@@ -1,6 +1,7 @@
 //! Host calls cost fuel, so that a guest can't make the host work for nothing.
 
 use super::RunState;
+use super::ending::HostError;
 use wasmtime::{CallHook, StoreContextMut, Trap};
 
 /// What any call into the host costs. A call takes some hundred nanoseconds, in which a guest executes about this many
@@ -14,6 +15,11 @@ pub(super) fn charge(
 ) -> wasmtime::Result<()> {
     if !matches!(hook, CallHook::ReturningFromHost) {
         return Ok(());
+    }
+    // What came from the tape was not what the component asked for: it must not get to do anything with it.
+    // SECURITY: e2e::replay::a_component_that_does_something_else_than_before_is_stopped
+    if let Some(failure) = store.data().tape.failure() {
+        return Err(HostError::Tape(failure).into());
     }
     let Some(bytes) = store.data_mut().take_work() else { return Ok(()) };
     let left = store.get_fuel()?;

@@ -3,6 +3,8 @@
 use super::RunState;
 use super::ending::HostError;
 use crate::outcome::{LimitHit, LimitName};
+use crate::tape::{Entry, Question};
+use std::sync::Arc;
 use wasmtime::component::{HasSelf, Linker, Resource};
 use wasmtime_wasi::p2::DynPollable;
 use wasmtime_wasi::p2::bindings::io::poll;
@@ -29,17 +31,34 @@ impl poll::Host for RunState {
             let hit = LimitHit::of_size(LimitName::Handles, entries, allowed);
             return Err(HostError::Limit(hit).into());
         }
-        poll::Host::poll(&mut self.table, pollables).await
+        if let Some(ready) = self.tape.polled().map_err(HostError::from)? {
+            return Ok(ready);
+        }
+        let tape = Arc::clone(&self.tape);
+        let ready = tape.wait(poll::Host::poll(&mut self.table, pollables)).await?;
+        self.tape.note(Entry::Polled(ready.clone()));
+        Ok(ready)
     }
 }
 
 impl poll::HostPollable for RunState {
     async fn ready(&mut self, pollable: Resource<DynPollable>) -> wasmtime::Result<bool> {
-        poll::HostPollable::ready(&mut self.table, pollable).await
+        if let Some(is_ready) = self.tape.flag(Question::Ready).map_err(HostError::from)? {
+            return Ok(is_ready);
+        }
+        let is_ready = poll::HostPollable::ready(&mut self.table, pollable).await?;
+        self.tape.note(Entry::Flag(Question::Ready, is_ready));
+        Ok(is_ready)
     }
 
     async fn block(&mut self, pollable: Resource<DynPollable>) -> wasmtime::Result<()> {
-        poll::HostPollable::block(&mut self.table, pollable).await
+        if self.tape.flag(Question::Ready).map_err(HostError::from)?.is_some() {
+            return Ok(());
+        }
+        let tape = Arc::clone(&self.tape);
+        tape.wait(poll::HostPollable::block(&mut self.table, pollable)).await?;
+        self.tape.note(Entry::Flag(Question::Ready, true));
+        Ok(())
     }
 
     fn drop(&mut self, pollable: Resource<DynPollable>) -> wasmtime::Result<()> {

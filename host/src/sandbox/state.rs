@@ -3,6 +3,7 @@
 use super::Job;
 use super::files::{self, Files};
 use super::limiter::MemoryLimiter;
+use super::outside;
 use super::stdio::Output;
 use crate::audit::Auditor;
 use crate::capability::http::wasi::WasiHttp;
@@ -10,6 +11,7 @@ use crate::capability::http::{Egress, HeaderSecrets};
 use crate::capability::{Native, Progress};
 use crate::run::OpenedDocument;
 use crate::rundir::WorkDirectory;
+use crate::tape::Tape;
 use blockhouse_policy::Grants;
 use std::sync::Arc;
 use wasmtime::component::ResourceTable;
@@ -35,6 +37,8 @@ pub(crate) struct RunState {
     pub(crate) native: Option<Native>,
     /// The run's document, which it never sees.
     pub(crate) document: Option<Arc<OpenedDocument>>,
+    /// What came to the component from outside.
+    pub(crate) tape: Arc<Tape>,
     wasi: WasiCtx,
     work: u64,
     preempted: bool,
@@ -44,7 +48,7 @@ impl RunState {
     /// Fails if the directory that it is to see can't be opened.
     pub(super) fn new(job: &mut Job) -> wasmtime::Result<Self> {
         let (native, document) = (job.native.take(), job.document.take());
-        let Job { grants, progress, auditor, work, .. } = job;
+        let Job { grants, progress, auditor, work, tape, .. } = job;
         let work = work.as_ref();
         let mut table = ResourceTable::new();
         table.set_max_capacity(grants.limits().handles);
@@ -55,6 +59,7 @@ impl RunState {
             .allow_tcp(false)
             .allow_udp(false)
             .max_random_size(RANDOM_BYTES_MAX);
+        outside::give(&mut wasi, tape);
         if let Some(work) = work {
             files::preopen(&mut wasi, work)?;
         }
@@ -66,6 +71,7 @@ impl RunState {
             Arc::clone(auditor),
             HeaderSecrets::of(&job.run, grants),
             Arc::clone(progress),
+            Arc::clone(tape),
         ));
         Ok(Self {
             grants: Arc::clone(grants),
@@ -79,6 +85,7 @@ impl RunState {
             files,
             limiter,
             entered: false,
+            tape: Arc::clone(tape),
             wasi: wasi.build(),
             work: 0,
             preempted: false,

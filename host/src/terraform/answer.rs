@@ -117,7 +117,7 @@ impl From<AbortReason> for StopReason {
     fn from(reason: AbortReason) -> Self {
         match reason {
             AbortReason::ByUser => Self::ByUser,
-            AbortReason::Interrupted | AbortReason::Shutdown => Self::Shutdown,
+            AbortReason::Shutdown => Self::Shutdown,
         }
     }
 }

@@ -183,7 +183,7 @@ pub(super) fn not_begun(verb: &str, reason: StopReason) -> Cancellation {
 fn reason(reason: AbortReason) -> StopReason {
     match reason {
         AbortReason::ByUser => StopReason::ByUser,
-        AbortReason::Interrupted | AbortReason::Shutdown => StopReason::Shutdown,
+        AbortReason::Shutdown => StopReason::Shutdown,
     }
 }
 

@@ -1,6 +1,7 @@
 //! How much a run may request, send and receive: [`Budget`].
 
 use crate::outcome::{LimitHit, LimitName};
+use crate::tape::Answer;
 use blockhouse_policy::Limits;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, OnceLock};
@@ -117,6 +118,15 @@ impl Budget {
         let [unused, went] = counts.map(|count| u64::try_from(count).unwrap_or(u64::MAX));
         self.counter(way).give_back(unused);
         self.work.fetch_add(went, Ordering::Relaxed);
+    }
+
+    /// Counts an exchange of an earlier process, whose answer is given again.
+    pub(super) fn repeat(&self, sent: usize, answer: &Answer) {
+        let received = if let Answer::Response { body, .. } = answer { body.len() } else { 0 };
+        for (way, bytes) in [(Way::Sent, sent), (Way::Received, received)] {
+            let taken = self.take(way, bytes);
+            self.settle(way, taken, taken);
+        }
     }
 
     /// There would be more to go this way than is allowed: the run is over.

@@ -9,6 +9,8 @@ use super::outbound::Outbound;
 use super::secrets::HeaderSecrets;
 use crate::audit::Auditor;
 use crate::capability::Progress;
+use crate::digest::Running;
+use crate::tape::{RequestDigest, Tape};
 use blockhouse_policy::{Grants, HttpPermit, Target};
 use bytes::Bytes;
 use hyper::body::Body;
@@ -40,6 +42,7 @@ pub(crate) struct Egress {
     pub(super) auditor: Arc<Auditor>,
     pub(crate) budget: Arc<Budget>,
     pub(super) secrets: HeaderSecrets,
+    pub(super) tape: Arc<Tape>,
     progress: Arc<Progress>,
     explained: Mutex<HashSet<String>>,
 }
@@ -98,10 +101,11 @@ impl Egress {
         auditor: Arc<Auditor>,
         secrets: HeaderSecrets,
         progress: Arc<Progress>,
+        tape: Arc<Tape>,
     ) -> Self {
         let budget = Arc::new(Budget::new(grants.limits()));
         let explained = Mutex::default();
-        Self { outbound, grants, auditor, budget, secrets, progress, explained }
+        Self { outbound, grants, auditor, budget, secrets, tape, progress, explained }
     }
 
     /// Asks policy whether requests may go there. Nothing has happened yet: no lookup, no connection.
@@ -162,6 +166,27 @@ impl Ready {
     /// Where it goes.
     pub(super) fn target(&self) -> &Target {
         self.permit.target()
+    }
+
+    /// Whether it can be carried out twice without doing more than once, by what its method means (RFC 9110, 9.2.2).
+    pub(super) fn is_idempotent(&self) -> bool {
+        self.head.method.is_idempotent()
+    }
+
+    /// All of it, with this body, in one value.
+    pub(super) fn digest(&self, body: &[u8]) -> RequestDigest {
+        let Head { method, path, headers, length: _ } = &self.head;
+        let target = self.target().to_string();
+        let line = [method.as_str().as_bytes(), target.as_bytes(), path.as_str().as_bytes()];
+        let headers =
+            headers.iter().flat_map(|(name, value)| [name.as_str().as_bytes(), value.as_bytes()]);
+        let mut digest = Running::default();
+        for part in line.into_iter().chain(headers).chain([body]) {
+            // With their lengths: two parts must not pass for two others.
+            digest.update(&part.len().to_be_bytes());
+            digest.update(part);
+        }
+        RequestDigest(*digest.end().as_bytes())
     }
 
     /// Connects and sends. Waits for a connection of the run's if all are in use, for as long as it takes.

@@ -25,6 +25,9 @@ const BODY_PIECE: usize = 16 << 10;
 const FIELDS_MIN: usize = 8 << 10;
 const FIELDS_MAX: usize = 64 << 10;
 
+/// Why a run that has sent such a request can't be resumed.
+const UNTAPED: &str = "its component has sent a request by `wasi:http`, whose answers are not kept (those of `blockhouse:block/http` are)";
+
 type IoTask = Box<dyn Future<Output = Result<(), Error>> + Send>;
 type Sent = Result<(Response<WasiBody>, IoTask), Error>;
 
@@ -97,7 +100,12 @@ impl WasiHttpHooks for Hooks {
         let ready = self.ready(&parts, body.size_hint().exact(), options);
         Box::new(async move {
             let response = match ready {
-                Ok(ready) => ready.send(body).await,
+                // SECURITY: e2e::replay::a_run_that_has_used_wasi_http_is_not_begun_again
+                Ok(ready) => match egress.tape.leave(UNTAPED).await {
+                    Ok(()) => ready.send(body).await,
+                    // The run ends with the call.
+                    Err(_) => Err(SendError::Invalid(UNTAPED.to_owned())),
+                },
                 Err(error) => Err(error),
             };
             let response = response.inspect_err(|error| egress.explain(error))?;
