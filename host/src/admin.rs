@@ -3,6 +3,7 @@
 //! Main type: [`Admin`]. It lives on the control thread, so that `/live` answers whatever guests do. Everything is bounded: it
 //! may be reachable from a network.
 
+use crate::journal::Health;
 use crate::meshstack::Contact;
 use crate::shutdown::Shutdown;
 use http_body_util::Full;
@@ -15,7 +16,6 @@ use std::convert::Infallible;
 use std::io;
 use std::net::SocketAddr;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 use tokio::net::TcpListener;
 use tokio::sync::Semaphore;
@@ -37,7 +37,7 @@ const CONTACT_MIN: Duration = Duration::from_secs(30);
 pub struct Readiness {
     contact: Contact,
     shutdown: Shutdown,
-    journal_failed: Arc<AtomicBool>,
+    journal: Health,
     patience: Duration,
 }
 
@@ -50,30 +50,40 @@ pub struct Admin {
 }
 
 impl Readiness {
-    /// Ready means: meshStack has taken a call within the last few poll intervals, the journal can be written, and no drain has begun. While every slot
-    /// is taken nothing is claimed, but runs give signs of life.
+    /// Ready means: meshStack has taken a call within the last few poll intervals, runs can be kept, and no drain has begun. While every
+    /// slot is taken nothing is claimed, but runs give signs of life.
     #[must_use]
     pub fn new(
         contact: Contact,
         shutdown: Shutdown,
-        journal_failed: &Arc<AtomicBool>,
+        journal: Health,
         poll_interval: Duration,
     ) -> Self {
         let patience = poll_interval.saturating_mul(INTERVALS).max(CONTACT_MIN);
-        Self { contact, shutdown, journal_failed: Arc::clone(journal_failed), patience }
+        Self { contact, shutdown, journal, patience }
     }
 
-    fn check(&self) -> Result<(), &'static str> {
-        if self.shutdown.is_draining() {
-            return Err("draining");
+    /// What is to be said although all is well.
+    fn details(&self) -> String {
+        match self.journal.rejected() {
+            0 => "OK".to_owned(),
+            runs => format!(
+                "OK\n{runs} runs are kept whose final status meshStack has rejected: see `blockhouse runs ls`"
+            ),
         }
-        if self.journal_failed.load(Ordering::Relaxed) {
-            return Err("the journal can't be written");
+    }
+
+    fn check(&self) -> Result<(), String> {
+        if self.shutdown.is_draining() {
+            return Err("draining".to_owned());
+        }
+        if let Some(trouble) = self.journal.trouble() {
+            return Err(trouble);
         }
         match self.contact.last() {
-            None => Err("no contact with meshStack yet"),
+            None => Err("no contact with meshStack yet".to_owned()),
             Some(contact) if contact.elapsed() > self.patience => {
-                Err("no recent contact with meshStack")
+                Err("no recent contact with meshStack".to_owned())
             }
             Some(_) => Ok(()),
         }
@@ -142,15 +152,15 @@ fn respond(request: &Request<Incoming>, readiness: &Readiness) -> Response<Full<
     match request.uri().path() {
         "/healthz" | "/live" => text(StatusCode::OK, "OK"),
         "/ready" => match readiness.check() {
-            Ok(()) => text(StatusCode::OK, "OK"),
+            Ok(()) => text(StatusCode::OK, readiness.details()),
             Err(reason) => text(StatusCode::SERVICE_UNAVAILABLE, reason),
         },
         _ => text(StatusCode::NOT_FOUND, "there are /healthz, /live and /ready"),
     }
 }
 
-fn text(status: StatusCode, text: &'static str) -> Response<Full<Bytes>> {
-    let mut response = Response::new(Full::new(Bytes::from_static(text.as_bytes())));
+fn text(status: StatusCode, text: impl Into<Bytes>) -> Response<Full<Bytes>> {
+    let mut response = Response::new(Full::new(text.into()));
     *response.status_mut() = status;
     response.headers_mut().insert(CONTENT_TYPE, HeaderValue::from_static("text/plain"));
     response

@@ -11,6 +11,7 @@ mod explain;
 mod inspect;
 mod keygen;
 mod policy;
+mod runs;
 mod shim;
 mod state;
 
@@ -75,6 +76,11 @@ enum Command {
         #[command(subcommand)]
         command: policy::Command,
     },
+    /// Look at runs that are not settled, deliver their final statuses, or give them up.
+    Runs {
+        #[command(subcommand)]
+        command: runs::Command,
+    },
     /// Supervise a program for the daemon, which starts this itself.
     #[command(hide = true)]
     Shim(shim::Arguments),
@@ -112,6 +118,7 @@ pub fn main() -> ExitCode {
         Command::Inspect(arguments) => inspect::run(&arguments),
         Command::Keygen(arguments) => keygen::run(&arguments),
         Command::Policy { command } => policy::run(command),
+        Command::Runs { command } => runs::run(command),
         Command::Shim(arguments) => shim::run(&arguments),
         Command::State { command } => state::run(command),
     }

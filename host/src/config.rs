@@ -18,6 +18,7 @@ pub mod api;
 pub mod components;
 mod egress;
 pub mod http;
+pub mod journal;
 pub mod key;
 mod known;
 pub mod log;
@@ -58,6 +59,7 @@ const KEYS: &[&str] = &[
     "http",
     "initTimeoutMins",
     "insecureHostKeys",
+    "journal",
     "log",
     "maxConcurrentJobs",
     "ownedByWorkspace",
@@ -99,6 +101,8 @@ pub struct Config {
     pub components: components::Components,
     /// What must survive a restart.
     pub state: state::State,
+    /// What the journal leaves to others.
+    pub journal: journal::Journal,
     /// Where health is served.
     pub admin: admin::Admin,
     /// The daemon's own log.
@@ -213,6 +217,7 @@ impl Config {
         let runs = runs::Runs::read(reader, &root, &runs_section, machine, wall_time);
         let components = components::Components::read(reader, &root);
         let state = state::State::read(reader, &root, context.platform);
+        let journal = journal::Journal::read(reader, &root);
         let admin = admin::Admin::read(reader, &root);
         let log = log::Log::read(reader, &root);
         let registration = registration::Registration::read(reader, &root, &crypto);
@@ -227,6 +232,7 @@ impl Config {
             rules,
             components,
             state: state?,
+            journal,
             admin,
             log,
             registration,
@@ -263,6 +269,7 @@ impl Config {
         self.rules.show(&mut out);
         self.components.show(&mut out);
         self.state.show(&mut out);
+        self.journal.show(&mut out);
         self.admin.show(&mut out);
         self.log.show(&mut out);
         self.http.show(&mut out);

@@ -7,14 +7,17 @@
 mod active;
 mod assembly;
 mod belongings;
+pub mod inventory;
 mod native;
+pub mod offline;
 mod pipeline;
 mod postponed;
 mod recovery;
 mod single_run;
 
 pub use assembly::{
-    Assembled, AssemblyError, RouteError, assemble, component_bytes, load_config, load_rules,
+    Assembled, AssemblyError, RouteError, assemble, assemble_offline, component_bytes, load_config,
+    load_rules,
 };
 pub use single_run::{SingleRun, SingleRunError};
 
@@ -22,7 +25,7 @@ use crate::admin::{Admin, Readiness};
 use crate::admit::Route;
 use crate::capability::http;
 use crate::execute::EarlierComponents;
-use crate::journal::{Found, Journal, JournalError, LeftOver, RunJournal};
+use crate::journal::{self, Found, Journal, JournalError, LeftOver, RunJournal};
 use crate::meshstack::wire::RunnerRegistration;
 use crate::meshstack::{self, Claim, Client, RunClient};
 use crate::outcome::{Fault, Outcome};
@@ -46,7 +49,6 @@ use std::io;
 use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 use tokio::runtime::{Builder, Handle, Runtime};
 use tokio_util::task::TaskTracker;
@@ -61,6 +63,9 @@ const LAST_CLAIMS: Duration = Duration::from_secs(10);
 
 /// How long a final status that meshStack refuses is left alone.
 const POSTPONED_PAUSE: Duration = Duration::from_secs(10 * 60);
+
+/// How often rejected runs are looked at that may have been kept for long enough.
+const BOUNDS_PAUSE: Duration = Duration::from_secs(60 * 60);
 
 /// Everything a daemon needs, valid.
 #[derive(Debug)]
@@ -77,6 +82,8 @@ pub struct Config {
     pub report: report::Config,
     /// Where the journal is, and what is kept of runs. Without one nothing survives this process, which is for measuring what that costs.
     pub state_directory: Option<PathBuf>,
+    /// How much the journal leaves and takes.
+    pub journal: journal::Config,
     /// Where to serve health, if anywhere.
     pub admin: Option<SocketAddr>,
     /// What all runs share.
@@ -127,7 +134,7 @@ pub enum StartError {
 /// How a daemon ended.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Stopped {
-    /// Every claimed run has its final status at meshStack.
+    /// Every claimed run has its final status at meshStack, or meshStack has rejected it for good.
     Drained,
     /// What was executing is left to the next start.
     HandedOver,
@@ -162,8 +169,6 @@ struct Core {
     tasks: TaskTracker,
     active: Arc<Active>,
     postponed: Postponed,
-    /// Whether the last claim could not be written down.
-    journal_failed: Arc<AtomicBool>,
     /// Claims that are not written down yet.
     unwritten: TaskTracker,
 }
@@ -188,9 +193,10 @@ impl Daemon {
         shutdown: Shutdown,
     ) -> Result<Self, StartError> {
         let client = Client::new(config.meshstack)?;
+        let key = Arc::new(config.private_key);
         let (journal, found) = match &config.state_directory {
             Some(directory) => {
-                let (journal, found) = Journal::open(directory, &config.private_key)?;
+                let (journal, found) = Journal::open(directory, &key, config.journal)?;
                 (Some(journal), found)
             }
             None => (None, Found::default()),
@@ -227,13 +233,12 @@ impl Daemon {
         let work = Builder::new_multi_thread().enable_all().thread_name("work").build();
         let work = work.map_err(StartError::Runtime)?;
         let tasks = TaskTracker::new();
-        let journal_failed = Arc::new(AtomicBool::new(false));
         let admin = match config.admin {
             Some(address) => {
                 let readiness = Readiness::new(
                     client.contact(),
                     shutdown.clone(),
-                    &journal_failed,
+                    journal.as_ref().map(Journal::health).unwrap_or_default(),
                     config.poll.interval,
                 );
                 let admin = Admin::bind(address, readiness);
@@ -250,7 +255,7 @@ impl Daemon {
             outbound: pipeline::outbound(config.outbound, &routes)?,
             terraform: config.terraform,
             routes,
-            protection: Protection::Sealed(Arc::new(config.private_key)),
+            protection: Protection::Sealed(key),
             reporter: Reporter::new(config.report, control.handle().clone(), tasks.clone()),
             abort_grace: config.abort_grace,
             limits: config.limits,
@@ -271,7 +276,6 @@ impl Daemon {
             tasks,
             active: Arc::default(),
             postponed: Postponed::default(),
-            journal_failed,
             unwritten: TaskTracker::new(),
         };
         Ok(Self { control, work, admin, left_over: found.runs, core: Arc::new(core) })
@@ -301,6 +305,7 @@ impl Daemon {
             if let Some(admin) = admin {
                 tokio::spawn(admin.serve());
             }
+            tokio::spawn(Arc::clone(&core).keep_to_bounds());
             // Those that had their blocks first: of two runs of one block, only one has begun to work.
             let mut left_over = left_over;
             left_over.sort_by_key(|run| !core.pipeline.directories.has_begun(run.journal.run()));
@@ -326,6 +331,17 @@ impl Daemon {
 }
 
 impl Core {
+    /// Removes what of rejected runs has been kept for long enough; for ever, for a task of its own.
+    async fn keep_to_bounds(self: Arc<Self>) {
+        let Some(journal) = &self.journal else { return };
+        loop {
+            tokio::time::sleep(BOUNDS_PAUSE).await;
+            if let Err(error) = journal.prune().await {
+                tracing::warn!(error = %chain(&error), "what is kept of rejected runs can't be looked through");
+            }
+        }
+    }
+
     /// Tells meshStack about this runner. It can work without, so a failure is no reason to stop.
     async fn register(&self) {
         let Some(registration) = &self.registration else { return };
@@ -442,25 +458,39 @@ impl Core {
             let again = (*update, journal.clone());
             delivery = report::deliver(&client, None, again.into(), backoff).await;
         }
+        if let (Delivery::Rejected(rejected), Some(journal)) = (delivery, journal) {
+            self.set_aside(&journal, *rejected).await;
+        }
     }
 
-    /// Whether a claimed run could be written down. Asked after a failure only, so that a full disk does not fail the whole queue.
+    /// Keeps a run whose final status was rejected for good where nobody tries it again unasked.
+    async fn set_aside(&self, journal: &RunJournal, rejected: report::Rejected) {
+        let report::Rejected { update, rejection } = rejected;
+        // Who has the run's part of it has the whole.
+        let Some(all) = &self.journal else { return };
+        match all.reject(journal.run(), update, rejection).await {
+            Ok(()) => tracing::warn!(
+                "the run is kept with its final status: `blockhouse runs show` shows it, `runs recover` tries it again, `runs discard` drops it"
+            ),
+            Err(error) => {
+                tracing::error!(error = %chain(&error), "the run could not be set aside; the next start tries it again");
+            }
+        }
+    }
+
+    /// Whether a claimed run could be kept; asked before each claim, so that a full disk does not fail the whole queue.
     async fn can_keep_runs(&self) -> bool {
-        if !self.journal_failed.load(Ordering::Relaxed) {
-            return true;
+        let checked = self.check_journal().await;
+        if let Err(error) = &checked {
+            tracing::error!(error = %chain(error), "no run is claimed, since it could not be kept");
         }
-        let is_writable = self.is_writable().await;
-        self.journal_failed.store(!is_writable, Ordering::Relaxed);
-        if !is_writable {
-            tracing::error!("the journal can't be written, so no run is claimed");
-        }
-        is_writable
+        checked.is_ok()
     }
 
-    async fn is_writable(&self) -> bool {
+    async fn check_journal(&self) -> Result<(), JournalError> {
         match &self.journal {
-            Some(journal) => journal.is_writable().await,
-            None => true,
+            Some(journal) => journal.check().await,
+            None => Ok(()),
         }
     }
 
@@ -471,7 +501,6 @@ impl Core {
         match journal.claim(claim.document().expose_secret()).await {
             Ok(()) => Ok(Some(journal)),
             Err(error) => {
-                self.journal_failed.store(true, Ordering::Relaxed);
                 let detail = chain(&error).to_string();
                 Err(Outcome::Faulted(Fault { detail, retryable: true }))
             }
@@ -509,7 +538,9 @@ impl Core {
             tracing::error!("a claim could not be written down; its run is lost to the next start");
         }
         // What was ordered before is written with it.
-        if !self.is_writable().await {
+        if let Some(journal) = &self.journal
+            && journal.probe().await.is_err()
+        {
             tracing::error!("the journal can't be written; the next start may report again");
         }
         tracing::info!(runs = self.active.count(), "handing over: the next start goes on");

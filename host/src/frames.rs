@@ -71,26 +71,26 @@ pub struct Writer {
 }
 
 impl Writer {
-    /// Begins a file in a directory; one of that name must not exist.
+    /// Begins a file; one of that name must not exist.
     ///
     /// # Errors
     /// [`FramesError`]; then there is no such file.
-    pub fn create(directory: &Path, name: &str, runner: &PublicKey) -> Result<Self, FramesError> {
-        let path = directory.join(name);
+    pub fn create(path: &Path, runner: &PublicKey) -> Result<Self, FramesError> {
+        let directory = path.parent().unwrap_or(path);
         let mut plain = Zeroizing::new([0; KEY_BYTES]);
         aws_lc_rs::rand::fill(plain.as_mut_slice()).map_err(|_| FramesError::Encrypt)?;
         let sealed = runner.seal(plain.as_slice()).map_err(|_| FramesError::Encrypt)?;
         let length = u32::try_from(sealed.len()).map_err(|_| FramesError::Encrypt)?;
-        let mut file = at("create", &path, os::create_private_file(&path))?;
+        let mut file = at("create", path, os::create_private_file(&path))?;
         let header = [&length.to_be_bytes()[..], &sealed].concat();
         let written = file.write_all(&header).and_then(|()| os::sync_directory(directory));
         if written.is_err() {
             // It holds nothing, and on a full disk there would be one for each try.
-            let _ = fs::remove_file(&path);
+            let _ = fs::remove_file(path);
         }
-        at("write", &path, written)?;
+        at("write", path, written)?;
         let key = key(plain.as_slice())?;
-        Ok(Self { path, file, key, frames: 0, length: header.len() as u64 })
+        Ok(Self { path: path.to_owned(), file, key, frames: 0, length: header.len() as u64 })
     }
 
     /// The bytes of a frame for the end of the file; it must be given to `append` before the next one is made.

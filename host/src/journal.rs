@@ -4,36 +4,78 @@
 //! A claim and a final status are on the disk before [`RunJournal::claim`] and [`RunJournal::end`] return. One thread writes:
 //! whatever arrives while the disk is busy is written and synced together, so that many runs cost little more than one.
 //! Everything is encrypted with a key that is sealed to the runner's own, since it holds run tokens and outputs.
-//! A segment is removed when every run in it is settled.
+//! A segment is removed when every run in it is settled. Runs that meshStack does not want to hear of are kept apart from the log, see
+//! `rejected`. [`look`] is for people.
 
 mod error;
+mod health;
+mod lock;
+mod look;
 mod record;
+mod rejected;
 mod writer;
 
 pub use error::JournalError;
-pub use record::LeftOver;
+pub use health::Health;
+pub use lock::Owner;
+pub use look::{Seen, look};
+pub use record::{History, LeftOver, Rejection};
 
 use crate::meshstack::wire::{Step, Update};
 use crate::os;
 use crate::run::RunId;
 use crate::unseal::PrivateKey;
 use error::at;
+use lock::Lock;
 use record::Record;
-use std::fs::{self, File, TryLockError};
-use std::io::ErrorKind;
+use rejected::Rejected;
+use std::fs;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
+use std::time::{Duration, SystemTime};
+use tokio::task::spawn_blocking;
 use writer::Writer;
 
 /// What the names of segments end with; before it comes their number. Each is a file of [`frames`](crate::frames), which are JSON arrays
 /// `[run id, record]`.
 const SUFFIX: &str = ".journal";
+/// The folder of the log in the state directory.
+const SEGMENTS: &str = "journal";
+
+/// How much the journal leaves and takes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Config {
+    /// Bytes that must be free where the state directory is: with fewer, no run is claimed. What executes then still needs some, and
+    /// native programs are stopped when the disk is nearly full.
+    pub min_free: u64,
+    /// How long a run is kept whose final status was rejected for good.
+    pub retention: Duration,
+    /// Bytes that all of those may take.
+    pub max_bytes: u64,
+}
+
+impl Default for Config {
+    fn default() -> Self {
+        let retention = Duration::from_secs(30 * 24 * 60 * 60);
+        Self { min_free: 64 << 20, retention, max_bytes: 256 << 20 }
+    }
+}
+
+/// The name of the segment with a number.
+fn segment_name(number: u64) -> String {
+    format!("{number:016}{SUFFIX}")
+}
 
 /// Where the log is. Holds a lock: one daemon per directory. Dropping it waits until all is written.
 #[derive(Debug)]
 pub struct Journal {
+    directory: PathBuf,
+    config: Config,
+    health: Health,
+    key: Arc<PrivateKey>,
+    rejected: Rejected,
     writer: Arc<Writer>,
-    _lock: File,
+    _lock: Lock,
 }
 
 /// One run's part of the journal. Cheap to clone.
@@ -57,52 +99,127 @@ impl Journal {
     ///
     /// # Errors
     /// [`JournalError`] if it can't be created, written or locked.
-    pub fn open(directory: &Path, key: &PrivateKey) -> Result<(Self, Found), JournalError> {
-        let segments = directory.join("journal");
+    pub fn open(
+        directory: &Path,
+        key: &Arc<PrivateKey>,
+        config: Config,
+    ) -> Result<(Self, Found), JournalError> {
+        let segments = directory.join(SEGMENTS);
         at("create", &segments, os::create_private_directory(&segments))?;
         // It may be a mounted volume that is another's and that we have to take as it is; what we make in it is checked.
         if os::is_open_to_others(directory).unwrap_or_default() {
             let path = directory.display();
             tracing::warn!(%path, "others may change what is in the state directory; it should be for this user only (chmod 700)");
         }
-        let lock = lock(directory)?;
-        let replayed = record::replay(&segments, key)?;
+        let lock = Lock::take(directory)?;
+        let rejected = Rejected::new(directory, config.retention, config.max_bytes);
+        let kept = rejected.prune(SystemTime::now())?;
+        let mut replayed = record::replay(&segments, key)?;
+        for run in rejected::twice(&rejected, &replayed.runs, key)? {
+            replayed.runs.remove(&run);
+        }
         let runner = Arc::clone(key.public());
-        let writer = Writer::start(segments, runner, replayed.segments, &replayed.runs)?;
+        let health = Health::default();
+        health.keeps_rejected(kept);
+        let writer =
+            Writer::start(segments, runner, health.clone(), replayed.segments, &replayed.runs)?;
         let writer = Arc::new(writer);
         let runs = replayed.runs.into_iter().map(|(run, history)| {
             history.left_over(RunJournal { run, writer: Arc::clone(&writer) })
         });
         let found = Found { runs: runs.flatten().collect(), unreadable: replayed.unreadable };
-        Ok((Self { writer, _lock: lock }, found))
+        let directory = directory.to_owned();
+        let key = Arc::clone(key);
+        Ok((Self { directory, config, health, key, rejected, writer, _lock: lock }, found))
     }
 
-    /// Whether the journal can be written; a disk that was full may have room again.
-    pub async fn is_writable(&self) -> bool {
+    /// Whether a run that is claimed now could be kept to its end, as far as that can be known before: to be asked before each claim. A
+    /// disk that was full may have room again.
+    ///
+    /// # Errors
+    /// [`JournalError`]: why it could not.
+    pub async fn check(&self) -> Result<(), JournalError> {
+        let room = self.room().await;
+        self.health.found_room(&room);
+        room?;
+        if self.health.is_proven() { Ok(()) } else { self.probe().await }
+    }
+
+    /// What was last found out about that.
+    #[must_use]
+    pub fn health(&self) -> Health {
+        self.health.clone()
+    }
+
+    async fn room(&self) -> Result<(), JournalError> {
+        let directory = self.directory.clone();
+        let free = spawn_blocking(move || os::free_bytes(&directory)).await;
+        let least = self.config.min_free;
+        match free {
+            Ok(Ok(free)) if free < least => Err(JournalError::Room { free, least }),
+            // Where the system does not say, writing tells.
+            _ => Ok(()),
+        }
+    }
+
+    /// Tries to write; all that was ordered before is written with it.
+    ///
+    /// # Errors
+    /// [`JournalError`] if it can't be written.
+    pub async fn probe(&self) -> Result<(), JournalError> {
         // A run that does not exist is settled already.
-        let Ok(run) = RunId::parse("probe") else { return false };
-        self.writer.append_durably(&run, &Record::Settled).await.is_ok()
+        let Ok(run) = RunId::parse("probe") else { return Ok(()) };
+        self.writer.append_durably(&run, &Record::Settled).await
+    }
+
+    /// Takes a run out of the log whose final status meshStack has rejected for good, and keeps it beside the log: nobody tries it again
+    /// unasked. `update` is the final status, in case that it could not be written down. If this fails, the run stays in the log.
+    ///
+    /// # Errors
+    /// [`JournalError`] if it can't be written.
+    pub async fn reject(
+        &self,
+        run: &RunId,
+        update: Update,
+        rejection: Rejection,
+    ) -> Result<(), JournalError> {
+        let (segments, key) = (self.directory.join(SEGMENTS), Arc::clone(&self.key));
+        let (rejected, of) = (self.rejected.clone(), run.clone());
+        // It is seldom, so that nothing is kept in memory for it: the log has all of it.
+        blocking(move || {
+            let mut history = record::replay(&segments, &key)?.runs.remove(&of).unwrap_or_default();
+            history.end.get_or_insert(update);
+            history.rejection = Some(rejection);
+            rejected.keep(&of, &history, key.public())
+        })
+        .await?;
+        self.writer.append_durably(run, &Record::Settled).await?;
+        self.prune().await
+    }
+
+    /// Keeps to the bounds of what is kept of rejected runs: to be called now and then.
+    ///
+    /// # Errors
+    /// [`JournalError`] if they can't be listed or removed.
+    pub async fn prune(&self) -> Result<(), JournalError> {
+        let rejected = self.rejected.clone();
+        let kept = blocking(move || rejected.prune(SystemTime::now())).await?;
+        self.health.keeps_rejected(kept);
+        Ok(())
+    }
+
+    /// No longer keeps a rejected run; fine if it is not kept. Blocks.
+    ///
+    /// # Errors
+    /// [`JournalError`] if it can't be removed.
+    pub fn forget(&self, run: &RunId) -> Result<(), JournalError> {
+        self.rejected.forget(run)
     }
 
     /// The part of a run.
     #[must_use]
     pub fn of(&self, run: RunId) -> RunJournal {
         RunJournal { run, writer: Arc::clone(&self.writer) }
-    }
-}
-
-fn lock(directory: &Path) -> Result<File, JournalError> {
-    let path = directory.join("lock");
-    // SECURITY: journal::tests::a_link_in_the_place_of_the_lock_or_the_journal_is_refused
-    let file = match os::create_private_file(&path) {
-        Err(error) if error.kind() == ErrorKind::AlreadyExists => os::open_without_following(&path),
-        created => created,
-    };
-    let file = at("open", &path, file)?;
-    match file.try_lock() {
-        Ok(()) => Ok(file),
-        Err(TryLockError::WouldBlock) => Err(JournalError::InUse { path: directory.to_owned() }),
-        Err(TryLockError::Error(source)) => at("lock", &path, Err(source)),
     }
 }
 
@@ -118,7 +235,8 @@ impl RunJournal {
     /// # Errors
     /// [`JournalError`] if it can't be written.
     pub async fn claim(&self, document: &str) -> Result<(), JournalError> {
-        self.writer.append_durably(&self.run, &Record::Claim { document: document.into() }).await
+        let (document, at) = (document.into(), Some(SystemTime::now()));
+        self.writer.append_durably(&self.run, &Record::Claim { document, at }).await
     }
 
     /// Writes down which steps meshStack is told of, and how far each has got. Survives a crash of the daemon, but perhaps not
@@ -135,7 +253,16 @@ impl RunJournal {
     /// # Errors
     /// [`JournalError`] if it can't be written.
     pub async fn end(&self, update: Update) -> Result<(), JournalError> {
-        self.writer.append_durably(&self.run, &Record::End { update: Box::new(update) }).await
+        let (update, at) = (Box::new(update), Some(SystemTime::now()));
+        self.writer.append_durably(&self.run, &Record::End { update, at }).await
+    }
+
+    /// The run is given up: nobody goes on with it or delivers its final status. Durable.
+    ///
+    /// # Errors
+    /// [`JournalError`] if it can't be written.
+    pub async fn give_up(&self) -> Result<(), JournalError> {
+        self.writer.append_durably(&self.run, &Record::Settled).await
     }
 
     /// The run needs the journal no more: meshStack has accepted the final status. Nobody waits for it: if it is lost, the next
@@ -143,6 +270,12 @@ impl RunJournal {
     pub fn settle(&self) {
         self.writer.append_sometime(&self.run, &Record::Settled);
     }
+}
+
+async fn blocking<T: Send + 'static>(
+    work: impl FnOnce() -> Result<T, JournalError> + Send + 'static,
+) -> Result<T, JournalError> {
+    spawn_blocking(work).await.map_err(|_| JournalError::Stopped)?
 }
 
 /// The numbers of the segments in a directory, ascending, with their paths.

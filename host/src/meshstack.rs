@@ -15,6 +15,7 @@ mod config;
 mod contact;
 mod document;
 mod error;
+mod lifetime;
 mod links;
 mod pressure;
 mod retry_after;

@@ -35,8 +35,8 @@ pub use system::{
     StopSignals, child_environment, create_new_file_within, create_new_private_directory,
     create_private_directory, create_private_file, free_bytes, give_to, is_executable,
     is_open_to_others, is_same_file, kill_group, limit_this_process, link, open_file_in,
-    open_private_directory, open_without_following, own_group, platform, set_mode, sync_directory,
-    this_program,
+    open_private_directory, open_private_file, open_without_following, own_group, platform,
+    set_mode, sync_directory, this_program,
 };
 
 #[cfg(unix)]

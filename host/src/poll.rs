@@ -44,7 +44,14 @@ pub async fn poll(
     let first = config.interval.min(FAULT_WAIT_MAX);
     let mut backoff = Backoff::new(backoff::Config { first, cap: FAULT_WAIT_MAX });
     while !shutdown.is_draining() {
+        let slot = tokio::select! {
+            biased;
+            () = shutdown.draining() => return,
+            slot = slots.slot() => slot,
+        };
+        // With the slot in hand: it may have been waited for.
         if !can_start().await {
+            drop(slot);
             tokio::select! {
                 biased;
                 () = shutdown.draining() => return,
@@ -52,11 +59,6 @@ pub async fn poll(
             }
             continue;
         }
-        let slot = tokio::select! {
-            biased;
-            () = shutdown.draining() => return,
-            slot = slots.slot() => slot,
-        };
         let wait = match client.claim().await {
             Ok(Some(claim)) => {
                 backoff.reset();

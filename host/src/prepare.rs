@@ -138,6 +138,20 @@ pub fn redactor(run: &OpenedRun) -> Result<(Redactor, Vec<redact::Warning>), red
     Ok((Redactor::of(settings.into_iter().chain(inputs)), warnings))
 }
 
+/// The same for a run that is not to be executed, but told about. Blocks.
+///
+/// # Errors
+/// What keeps a secret from being opened: nothing of what such a run's programs have printed must be shown then.
+pub fn redactor_of(run: Run, protection: &Protection) -> Result<Redactor, Outcome> {
+    let opened = open(run, protection, &Abort::default())?;
+    let (redactor, warnings) = redactor(&opened).map_err(|error| {
+        let detail = chain(&error).to_string();
+        Outcome::Faulted(Fault { detail, retryable: false })
+    })?;
+    warn(&warnings);
+    Ok(redactor)
+}
+
 fn secrets_of<'v>(
     values: impl Iterator<Item = (&'v str, &'v Value)>,
 ) -> Vec<(&'v str, &'v SecretString)> {

@@ -9,7 +9,7 @@
 mod deliver;
 mod update;
 
-pub use deliver::{Delivery, Final, deliver};
+pub use deliver::{Delivery, Final, Rejected, deliver};
 pub use update::{declared, final_update};
 
 use crate::backoff::{self, Backoff};

@@ -12,6 +12,7 @@ use crate::run::RunId;
 use crate::shim;
 use blockhouse_policy::FilesPermit;
 use place::Place;
+use std::collections::BTreeMap;
 use std::ffi::OsStr;
 use std::io;
 use std::path::{Path, PathBuf};
@@ -127,6 +128,12 @@ impl RunDirectories {
         Ok(Self { base: Some(path) })
     }
 
+    /// The same without removing anything. The caller must hold the lock all the same if it is to remove what is left of a run.
+    #[must_use]
+    pub fn as_they_are(state: &Path) -> Self {
+        Self { base: Some(state.join(BASE)) }
+    }
+
     /// In the system's place for temporary files, for a process that has no state.
     #[must_use]
     pub fn temporary() -> Self {
@@ -171,7 +178,7 @@ impl RunDirectories {
         let (base, run) = (self.base.clone()?, run.clone());
         let found = spawn_blocking(move || {
             let path = base.join(run.as_str());
-            path.is_dir().then_some(())?;
+            path.symlink_metadata().ok()?;
             let base = os::open_private_directory(&base).ok()?;
             let kind = kind_of(&path);
             let root = Place::new(base.into(), run.as_str(), path.clone());
@@ -300,6 +307,26 @@ impl Drop for RunDirectory {
 /// By what was made last.
 fn kind_of(root: &Path) -> Kind {
     if root.join(OPERATIONS).is_dir() { Kind::Native } else { Kind::Component }
+}
+
+/// The directories that there are of runs, and those in which something of them is kept that could not be saved elsewhere.
+///
+/// # Errors
+/// If one of the two places is there and can't be read.
+pub fn list(state: &Path) -> io::Result<[BTreeMap<RunId, PathBuf>; 2]> {
+    let list = |base: &str| {
+        let entries = match std::fs::read_dir(state.join(base)) {
+            Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(BTreeMap::new()),
+            entries => entries?,
+        };
+        let named = |entry: std::fs::DirEntry| {
+            // Anything else in there is not ours.
+            let run = RunId::parse(entry.file_name().to_str()?).ok()?;
+            Some((run, entry.path()))
+        };
+        entries.filter_map(|entry| entry.map(named).transpose()).collect()
+    };
+    Ok([list(BASE)?, list(KEPT)?])
 }
 
 /// Whether a program was started below and nobody has seen its end. What can't be read may be one.

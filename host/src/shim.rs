@@ -6,6 +6,7 @@
 
 mod aftermath;
 mod launcher;
+mod look;
 mod operation;
 mod order;
 mod progress;
@@ -19,6 +20,7 @@ mod usage;
 mod watch;
 
 pub use launcher::{Found, Launcher};
+pub use look::{Sight, look};
 pub use operation::Operation;
 pub use records::{END, STATUS};
 pub use serve::serve;

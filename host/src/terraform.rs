@@ -38,7 +38,9 @@ pub use answer::{
 pub use blocks::{BlockLock, BlockLocks};
 pub use config::{Config, Pushing};
 pub use flight::{InFlight, Report};
+pub use quarantine::{copies, copies_of};
 pub use sealed::{OpenError, open as open_sealed};
+pub use tail::{Shown, shown};
 pub use users::{Users, UsersConfig, UsersError};
 pub use workspace::{
     Assignment, FetchedPlan, LogSink, Opener, Paths, PlanError, PlanSource, Source, StateBackend,
@@ -49,6 +51,7 @@ use crate::git::Git;
 use crate::run::RunId;
 use crate::shim::Launcher;
 use crate::telemetry::chain;
+use crate::unseal::PublicKey;
 use flight::not_begun;
 use follow::Follower;
 use locks::{Evidences, USER_PREFIX};
@@ -57,6 +60,7 @@ use quarantine::Quarantine;
 use state::Context;
 use std::fs::File;
 use std::io;
+use std::path::PathBuf;
 use std::sync::Arc;
 use store::Store;
 
@@ -74,6 +78,29 @@ struct Shared {
     launcher: Launcher,
     mirrors: Mirrors,
     store: Store,
+}
+
+/// Where states are kept that could not be written where they belong.
+#[derive(Clone, Debug)]
+pub struct Kept {
+    /// The directory.
+    pub directory: PathBuf,
+    /// What they are sealed to, if there is anything.
+    pub key: Option<Arc<PublicKey>>,
+}
+
+/// See [`Terraform::finish_left`]; for a process that carries out nothing itself.
+pub async fn finish_left(
+    launcher: &Launcher,
+    kept: Kept,
+    run: &RunId,
+    block: &str,
+    paths: &Paths,
+) -> Option<Report> {
+    let quarantine = Quarantine::new(kept.directory, kept.key);
+    let (operations, work) = (paths.operations.clone(), paths.work.clone());
+    let (block, run) = (block.to_owned(), run.to_string());
+    state::finish(state::Left { launcher, quarantine, operations, work, block, run }).await
 }
 
 impl Terraform {
@@ -147,12 +174,9 @@ impl Terraform {
     /// Ends what an earlier process has left running in a run directory and nobody goes on with, and keeps the state that it leaves; says
     /// what has become of it. To be called before a resumed run has its final status: its component may have ended before it came there.
     pub async fn finish_left(&self, run: &RunId, block: &str, paths: &Paths) -> Option<Report> {
-        let config = &self.shared.config;
-        let quarantine = Quarantine::new(config.quarantine.clone(), config.key.clone());
-        let (operations, work) = (paths.operations.clone(), paths.work.clone());
-        let (block, run) = (block.to_owned(), run.to_string());
-        let launcher = &self.shared.launcher;
-        state::finish(state::Left { launcher, quarantine, operations, work, block, run }).await
+        let Config { quarantine, key, .. } = &self.shared.config;
+        let kept = Kept { directory: quarantine.clone(), key: key.clone() };
+        finish_left(&self.shared.launcher, kept, run, block, paths).await
     }
 
     /// Gives the run's directories to its tenant's user, who must be able to reach them.

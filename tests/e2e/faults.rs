@@ -147,27 +147,3 @@ async fn steps_that_meshstack_rejects_do_not_keep_the_run_from_ending() {
     survives(Route::Register, Fault::status(422), 1).await;
     survives(Route::Register, Fault::status(400), 2).await;
 }
-
-#[tokio::test]
-async fn a_run_whose_token_is_refused_for_good_gives_its_slot_back_and_keeps_its_journal() {
-    let emulator = emulator().await;
-    let directory = tempfile::tempdir().unwrap();
-    let runner = Runner::builder()
-        .concurrency(1)
-        .state_directory(directory.path())
-        .start(&emulator)
-        .unwrap();
-    let refused = emulator.enqueue(RunSpec::manual());
-    emulator.script_for_run(Route::Update, &refused, Fault::status(401), 1_000);
-    let next = emulator.enqueue(RunSpec::manual());
-    let run = emulator.wait_for_end(&next, patience()).await.unwrap();
-    assert_ended(&run, RunState::Succeeded);
-    let stopped = runner.drain().await.unwrap();
-    assert_eq!(stopped, blockhouse::daemon::Stopped::Unreported);
-
-    emulator.clear_faults();
-    let runner = Runner::builder().state_directory(directory.path()).start(&emulator).unwrap();
-    let run = emulator.wait_for_end(&refused, patience()).await.unwrap();
-    assert_ended(&run, RunState::Succeeded);
-    assert_eq!(runner.drain().await.unwrap(), blockhouse::daemon::Stopped::Drained);
-}

@@ -12,6 +12,8 @@ mod azure_devops;
 mod cli;
 mod components;
 mod containment;
+#[cfg(target_os = "linux")]
+mod disks;
 mod documents;
 mod egress;
 mod faults;
@@ -26,6 +28,7 @@ mod outages;
 mod policies;
 mod probes;
 mod replay;
+mod runs;
 mod secrets;
 mod shares;
 mod stopping;

@@ -2,11 +2,15 @@
 //! Terraform's surroundings ([`terraform`], [`ProviderMirror`], [`GitHttp`], [`GitSsh`]), and what goes wrong ([`kill_matrix`]).
 
 mod authority;
+#[cfg(target_os = "linux")]
+mod failing_disk;
 mod foreign_backend;
 mod git_http;
 mod git_repository;
 #[cfg(unix)]
 mod git_ssh;
+#[cfg(target_os = "linux")]
+mod held_mount;
 pub mod kill_matrix;
 mod leaks;
 pub mod policy_trimming;
@@ -23,6 +27,8 @@ pub mod terraform;
 mod wall_clock;
 
 pub use authority::Authority;
+#[cfg(target_os = "linux")]
+pub use failing_disk::FailingDisk;
 pub use foreign_backend::{ForeignBackend, ForeignRequest, Memory};
 pub use git_http::{GitHttp, GitHttpMode, GitHttpRequest};
 pub use git_repository::{GitFile, GitRepository, find_on_path, git, on_path};

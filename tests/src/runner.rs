@@ -5,6 +5,7 @@ use anyhow::{Context as _, Result};
 use blockhouse::admit::Route;
 use blockhouse::backoff;
 use blockhouse::daemon::{self, Daemon, Stopped};
+use blockhouse::journal;
 use blockhouse::meshstack::{self, Credentials, HttpConfig, Retry, RunnerIdentity};
 use blockhouse::sandbox::{self, CacheConfig, Compiler, Sandbox};
 use blockhouse::shutdown::Shutdown;
@@ -253,6 +254,7 @@ impl RunnerBuilder {
             poll: poll::Config { interval: self.poll_interval },
             report: self.report,
             state_directory,
+            journal: journal::Config::default(),
             admin: Some(SocketAddr::from(([127, 0, 0, 1], 0))),
             slots: slots::Config {
                 slots: usize::try_from(self.concurrency)?,

@@ -60,7 +60,7 @@ fn start(file: Option<std::path::PathBuf>, shutdown: Shutdown) -> u8 {
         },
         Ok(Assembled::SingleRun(run)) => match run.run(signals) {
             Delivery::Accepted | Delivery::Pointless => 0,
-            Delivery::Postponed(_) => UNREPORTED,
+            Delivery::Postponed(_) | Delivery::Rejected(_) => UNREPORTED,
         },
         Err(error) => failed(&error),
     }

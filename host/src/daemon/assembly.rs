@@ -1,6 +1,7 @@
 //! From the operator's configuration to something that runs.
 
 use super::native::{self, NativeError};
+use super::offline::{self, Offline};
 use super::{Daemon, SingleRun, SingleRunError, StartError, single_run};
 use crate::admit::Route;
 use crate::capability::http;
@@ -10,6 +11,7 @@ use crate::config::{
 };
 use crate::digest::Digest;
 use crate::embedded;
+use crate::journal;
 use crate::meshstack::wire::{RunnerRegistration, RunnerType};
 use crate::meshstack::{self, HttpConfig, RunnerIdentity};
 use crate::registry::Registry;
@@ -46,6 +48,9 @@ pub enum AssemblyError {
     /// The private key can't be used.
     #[error("failed to use the private key")]
     Key(#[from] PrivateKeyError),
+    /// There is nothing that outlives the process.
+    #[error("this configuration is for a single run, which has no state directory")]
+    NoState,
     /// Native programs can't be run.
     #[error(transparent)]
     Native(#[from] NativeError),
@@ -188,17 +193,13 @@ pub fn assemble(config: Config, shutdown: Shutdown) -> Result<Assembled, Assembl
             let terraform = native::assemble(settings, &routes, Some(key))?;
             let registration = registration(config.registration, &private_key)?;
             let daemon = super::Config {
-                meshstack: meshstack::Config {
-                    base_url: api.base_url,
-                    credentials: api.credentials,
-                    runner: identity(api.runner_uuid),
-                    http,
-                },
+                meshstack: meshstack_config(api, http),
                 registration,
                 private_key,
                 poll: poll::Config { interval: config.poll.interval },
                 report,
                 state_directory: Some(config.state.directory.clone()),
+                journal: journal_config(&config.journal),
                 admin: config.admin.address,
                 slots: slots::Config {
                     slots: usize::try_from(max_runs).unwrap_or(usize::MAX),
@@ -235,6 +236,26 @@ pub fn assemble(config: Config, shutdown: Shutdown) -> Result<Assembled, Assembl
             Ok(Assembled::SingleRun(Box::new(run)))
         }
     }
+}
+
+/// What works on what a daemon has left, while none runs.
+///
+/// # Errors
+/// [`AssemblyError`], also if a daemon runs or the configuration is for a single run.
+pub fn assemble_offline(config: Config) -> Result<Offline, AssemblyError> {
+    let http = http_config(&config.http)?;
+    let Mode::Daemon { api, private_key } = config.mode else {
+        return Err(AssemblyError::NoState);
+    };
+    let private_key = Arc::new(PrivateKey::from_pem(&private_key)?);
+    let (state, journal) = (config.state.directory, journal_config(&config.journal));
+    let meshstack = meshstack_config(api, http);
+    Ok(Offline::build(offline::Config { state, journal, private_key, meshstack })?)
+}
+
+fn meshstack_config(api: config::api::Config, http: HttpConfig) -> meshstack::Config {
+    let config::api::Config { base_url, credentials, runner_uuid } = api;
+    meshstack::Config { base_url, credentials, runner: identity(runner_uuid), http }
 }
 
 /// Something that is ready to run.
@@ -378,6 +399,14 @@ fn http_config(http: &config::http::Http) -> Result<HttpConfig, AssemblyError> {
         ca_certificates: certificates.map(to_pem).collect(),
         ..HttpConfig::default()
     })
+}
+
+fn journal_config(journal: &config::journal::Journal) -> journal::Config {
+    journal::Config {
+        min_free: bytes(journal.min_free_mib),
+        retention: journal.retention,
+        max_bytes: bytes(journal.max_mib),
+    }
 }
 
 /// The operator's settings for what components send.

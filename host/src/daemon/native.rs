@@ -21,6 +21,9 @@ use std::sync::Arc;
 use std::time::Duration;
 use url::Url;
 
+/// The folder in the state directory that states are kept in which could not be written where they belong.
+pub(super) const QUARANTINE: &str = "quarantine";
+
 /// Bytes and files that a checkout may have: what the largest repositories of modules have, tenfold.
 const SOURCES_MAX_BYTES: u64 = 2 << 30;
 const SOURCES_MAX_FILES: u64 = 200_000;
@@ -170,7 +173,7 @@ fn terraform_config(
         pushing: terraform::Config::PUSHING,
         environment: terraform::Config::inherited(variables),
         bash: os::find_program("bash"),
-        quarantine: state.join("quarantine"),
+        quarantine: state.join(QUARANTINE),
         locks: state.join("locks"),
         users,
         key,

@@ -1,6 +1,8 @@
 //! Why the journal can't be used: [`JournalError`].
 
+use super::lock::Owner;
 use crate::frames::FramesError;
+use crate::outcome::Bytes;
 use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -13,12 +15,15 @@ pub enum JournalError {
     Frames(#[from] FramesError),
     /// Another daemon uses the directory.
     #[error(
-        "the state directory `{path}` is in use by another daemon\n\
-         hint: give each daemon its own `state.directory`"
+        "the state directory `{path}` is in use by another daemon{}\n\
+         hint: give each daemon its own `state.directory`",
+        owner.as_ref().map(|owner| format!(": {owner}")).unwrap_or_default()
     )]
     InUse {
         /// The directory.
         path: PathBuf,
+        /// Who uses it, if that can be told.
+        owner: Option<Owner>,
     },
     /// The system refused.
     #[error("failed to {operation} `{path}`")]
@@ -37,9 +42,33 @@ pub enum JournalError {
         /// The segment.
         path: PathBuf,
     },
-    /// The writing thread has ended, which only a panic can bring about.
+    /// Little is free where the state directory is: what executes now may need it, and what is claimed would be lost.
+    #[error(
+        "only {} are free for the state directory; runs are claimed from {} on (`journal.minFreeMib`)",
+        Bytes(*free),
+        Bytes(*least)
+    )]
+    Room {
+        /// Bytes that are free.
+        free: u64,
+        /// Bytes that must be.
+        least: u64,
+    },
+    /// A thread that writes has ended, which only a panic can bring about.
     #[error("the journal's thread has ended")]
     Stopped,
+}
+
+impl JournalError {
+    /// Whether the file that was to be read is not there: whoever reads while others write must expect that.
+    pub(super) fn is_gone(&self) -> bool {
+        match self {
+            Self::Frames(FramesError::Io { source, .. }) | Self::Io { source, .. } => {
+                source.kind() == io::ErrorKind::NotFound
+            }
+            _ => false,
+        }
+    }
 }
 
 /// Says what was tried on what.

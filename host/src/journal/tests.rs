@@ -4,13 +4,13 @@ use crate::meshstack::wire::RunStatus;
 use secrecy::{ExposeSecret as _, SecretString};
 use std::sync::LazyLock;
 
-static KEY: LazyLock<PrivateKey> = LazyLock::new(|| {
+pub(super) static KEY: LazyLock<Arc<PrivateKey>> = LazyLock::new(|| {
     let pem = include_str!("../../../tests/fixtures/sealed/TEST-ONLY-runner-pkcs8.pem");
-    PrivateKey::from_pem(&SecretString::from(pem)).unwrap()
+    Arc::new(PrivateKey::from_pem(&SecretString::from(pem)).unwrap())
 });
 
 fn open(directory: &Path) -> (Journal, Found) {
-    Journal::open(directory, &KEY).unwrap()
+    Journal::open(directory, &KEY, Config::default()).unwrap()
 }
 
 fn id(name: &str) -> RunId {
@@ -161,13 +161,30 @@ async fn a_disk_that_could_not_be_written_is_written_again_when_it_can() {
     let [segments, away] = ["journal", "away"].map(|name| directory.path().join(name));
     fs::rename(&segments, &away).unwrap();
     assert!(run.end(update("lost")).await.is_err());
-    assert!(!journal.is_writable().await);
+    assert!(journal.check().await.is_err());
+    assert!(journal.health().trouble().is_some());
     run.settle();
     fs::rename(&away, &segments).unwrap();
-    assert!(journal.is_writable().await);
+    journal.check().await.unwrap();
+    assert_eq!(journal.health().trouble(), None);
     drop((journal, run));
     let (_journal, found) = open(directory.path());
     assert!(found.runs.is_empty(), "the run was settled when the disk was away: {found:?}");
+}
+
+#[tokio::test]
+async fn with_little_room_nothing_is_claimed_and_what_was_claimed_is_still_written() {
+    let directory = tempfile::tempdir().unwrap();
+    let config = Config { min_free: u64::MAX, ..Config::default() };
+    let (journal, _) = Journal::open(directory.path(), &KEY, config).unwrap();
+    let error = journal.check().await.unwrap_err();
+    assert!(matches!(error, JournalError::Room { .. }), "{error}");
+    journal.of(id("a")).claim("first").await.unwrap();
+    assert!(journal.health().trouble().unwrap().contains("journal.minFreeMib"));
+    drop(journal);
+    let (journal, found) = open(directory.path());
+    assert_eq!(left_over(&found), ["a: first, -"]);
+    journal.check().await.unwrap();
 }
 
 #[tokio::test]
@@ -186,8 +203,8 @@ async fn nothing_can_be_read_without_the_key() {
         crate::keygen::Bits::Rsa2048,
         crate::keygen::DEFAULT_VALIDITY,
     );
-    let other = PrivateKey::from_pem(&other.unwrap().private_key_pem).unwrap();
-    let (journal, found) = Journal::open(directory.path(), &other).unwrap();
+    let other = Arc::new(PrivateKey::from_pem(&other.unwrap().private_key_pem).unwrap());
+    let (journal, found) = Journal::open(directory.path(), &other, Config::default()).unwrap();
     assert!(found.runs.is_empty());
     assert!(matches!(found.unreadable[..], [JournalError::Frames(FramesError::Key { .. })]));
     drop(journal);
@@ -213,6 +230,109 @@ async fn segments_are_removed_while_the_daemon_runs() {
     assert_eq!(files(directory.path()).len(), 1);
 }
 
+fn gone(status: u16) -> Rejection {
+    Rejection { when: SystemTime::now(), status: Some(status), text: "gone".to_owned() }
+}
+
+#[tokio::test]
+async fn a_rejected_run_is_kept_beside_the_log_and_found_by_no_start() {
+    let directory = tempfile::tempdir().unwrap();
+    let (journal, _) = open(directory.path());
+    let run = journal.of(id("a"));
+    run.claim("first").await.unwrap();
+    run.end(update("done")).await.unwrap();
+    journal.reject(&id("a"), update("not this"), gone(410)).await.unwrap();
+    assert_eq!(journal.health().rejected(), 1);
+    drop((journal, run));
+    for _ in 0..2 {
+        let (journal, found) = open(directory.path());
+        assert!(found.runs.is_empty());
+        assert_eq!(journal.health().rejected(), 1);
+        let seen = look(directory.path(), &KEY).unwrap();
+        assert!(seen.unreadable.is_empty());
+        let history = &seen.runs[&id("a")];
+        assert_eq!(history.claim.as_ref().unwrap().expose_secret(), "first");
+        assert_eq!(history.end.as_ref().unwrap().summary.as_deref(), Some("done"));
+        assert_eq!(history.rejection.as_ref().unwrap().status, Some(410));
+        assert!(history.claimed <= history.ended && history.claimed.is_some());
+    }
+    let (journal, _) = open(directory.path());
+    journal.forget(&id("a")).unwrap();
+    journal.prune().await.unwrap();
+    assert_eq!(journal.health().rejected(), 0);
+    assert!(look(directory.path(), &KEY).unwrap().runs.is_empty());
+}
+
+#[tokio::test]
+async fn a_crash_while_a_run_is_set_aside_leaves_it_rejected_unless_it_is_claimed_again() {
+    let directory = tempfile::tempdir().unwrap();
+    let (journal, _) = open(directory.path());
+    journal.of(id("a")).claim("first").await.unwrap();
+    let history = History {
+        claim: Some(SecretString::from("first")),
+        rejection: Some(gone(410)),
+        ..History::default()
+    };
+    Rejected::in_state(directory.path()).keep(&id("a"), &history, KEY.public()).unwrap();
+    drop(journal);
+    let is_rejected = || look(directory.path(), &KEY).unwrap().runs[&id("a")].rejection.is_some();
+    assert!(is_rejected());
+    let (journal, found) = open(directory.path());
+    assert!(found.runs.is_empty() && is_rejected());
+    journal.of(id("a")).claim("again").await.unwrap();
+    assert!(!is_rejected());
+    drop(journal);
+    assert_eq!(left_over(&open(directory.path()).1), ["a: again, -"]);
+}
+
+#[tokio::test]
+async fn rejected_runs_pin_no_segment() {
+    let directory = tempfile::tempdir().unwrap();
+    let (journal, _) = open(directory.path());
+    let large = "x".repeat(1 << 20);
+    for number in 0..12 {
+        let run = id(&number.to_string());
+        journal.of(run.clone()).claim(&large).await.unwrap();
+        journal.reject(&run, update("done"), gone(404)).await.unwrap();
+    }
+    journal.of(id("last")).claim("{}").await.unwrap();
+    assert_eq!(files(directory.path()).len(), 1);
+    assert_eq!(look(directory.path(), &KEY).unwrap().runs.len(), 13);
+}
+
+#[tokio::test]
+async fn a_run_that_can_not_be_kept_apart_stays_in_the_log() {
+    let directory = tempfile::tempdir().unwrap();
+    let (journal, _) = open(directory.path());
+    journal.of(id("a")).claim("first").await.unwrap();
+    fs::write(directory.path().join("rejected"), "in the way").unwrap();
+    journal.reject(&id("a"), update("done"), gone(404)).await.unwrap_err();
+    drop(journal);
+    fs::remove_file(directory.path().join("rejected")).unwrap();
+    assert_eq!(left_over(&open(directory.path()).1), ["a: first, -"]);
+}
+
+#[tokio::test]
+async fn whoever_looks_sees_what_a_daemon_that_runs_has_written_and_changes_nothing() {
+    let directory = tempfile::tempdir().unwrap();
+    let place = || directory.path().join("elsewhere");
+    assert!(look(&place(), &KEY).unwrap().runs.is_empty(), "no daemon was ever there");
+    assert!(!place().exists());
+    let (journal, _) = open(directory.path());
+    for number in 0..50 {
+        let run = journal.of(id(&number.to_string()));
+        run.claim("{}").await.unwrap();
+        let seen = look(directory.path(), &KEY).unwrap();
+        assert!(seen.runs.contains_key(run.run()) && seen.unreadable.is_empty());
+        run.settle();
+    }
+    // Half a record, as it is while it is written.
+    let path = files(directory.path()).pop().unwrap();
+    let mut file = fs::File::options().append(true).open(path).unwrap();
+    std::io::Write::write_all(&mut file, &[0, 0, 1, 0, 7]).unwrap();
+    assert!(look(directory.path(), &KEY).unwrap().unreadable.is_empty());
+}
+
 #[tokio::test]
 async fn many_at_once_are_all_written() {
     let directory = tempfile::tempdir().unwrap();
@@ -231,7 +351,7 @@ async fn many_at_once_are_all_written() {
 fn a_directory_belongs_to_one_daemon() {
     let directory = tempfile::tempdir().unwrap();
     let (_journal, _) = open(directory.path());
-    let second = Journal::open(directory.path(), &KEY);
+    let second = Journal::open(directory.path(), &KEY, Config::default());
     assert!(matches!(second, Err(JournalError::InUse { .. })));
 }
 
@@ -242,15 +362,17 @@ fn a_link_in_the_place_of_the_lock_or_the_journal_is_refused() {
     let elsewhere = tempfile::tempdir().unwrap();
     let file = elsewhere.path().join("file");
     fs::write(&file, "theirs").unwrap();
-    for (name, target) in [("lock", file.as_path()), ("journal", elsewhere.path())] {
+    let links =
+        [("lock", file.as_path()), ("journal", elsewhere.path()), ("rejected", elsewhere.path())];
+    for (name, target) in links {
         let directory = tempfile::tempdir().unwrap();
         symlink(target, directory.path().join(name)).unwrap();
-        let error = Journal::open(directory.path(), &KEY).unwrap_err();
+        let error = Journal::open(directory.path(), &KEY, Config::default()).unwrap_err();
         assert!(matches!(error, JournalError::Io { .. }), "{name}: {error}");
     }
     // Neither is a file made where a link leads.
     let directory = tempfile::tempdir().unwrap();
     symlink(elsewhere.path().join("new"), directory.path().join("lock")).unwrap();
-    Journal::open(directory.path(), &KEY).unwrap_err();
+    Journal::open(directory.path(), &KEY, Config::default()).unwrap_err();
     assert_eq!(fs::read_dir(elsewhere.path()).unwrap().count(), 1);
 }

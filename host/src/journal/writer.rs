@@ -1,9 +1,10 @@
 //! The thread that writes: [`Writer`].
 
 use super::error::{JournalError, at};
+use super::health::Health;
 use super::record::{History, Old, Record};
-use super::{SUFFIX, segments_in};
-use crate::frames::{self, FramesError};
+use super::{segment_name, segments_in};
+use crate::frames;
 use crate::run::RunId;
 use crate::unseal::PublicKey;
 use std::collections::BTreeMap;
@@ -41,6 +42,7 @@ struct Order {
 struct Log {
     directory: PathBuf,
     runner: Arc<PublicKey>,
+    health: Health,
     segment: Option<frames::Writer>,
     number: u64,
     /// The segments that are removed, from the oldest on, once they are needed no more.
@@ -54,12 +56,13 @@ impl Writer {
     pub(super) fn start(
         directory: PathBuf,
         runner: Arc<PublicKey>,
+        health: Health,
         segments: BTreeMap<u64, Old>,
         runs: &BTreeMap<RunId, History>,
     ) -> Result<Self, JournalError> {
         let number = segments_in(&directory)?.last().map_or(0, |(number, _)| *number);
         let kept = BTreeMap::new();
-        let mut log = Log { directory, runner, segment: None, number, segments, kept };
+        let mut log = Log { directory, runner, health, segment: None, number, segments, kept };
         // A disk that can't be written must be known before the first claim.
         log.carry_over(runs)?;
         log.remove_settled();
@@ -102,8 +105,7 @@ impl Writer {
         record: &Record,
         durably: bool,
     ) -> Result<oneshot::Receiver<Result<(), JournalError>>, JournalError> {
-        let content = serde_json::to_vec(&(run.as_str(), record));
-        let content = Zeroizing::new(content.map_err(|_| FramesError::Encrypt)?);
+        let content = record.encode(run)?;
         let (written, answer) = oneshot::channel();
         let settles = matches!(record, Record::Settled);
         let order = Order { run: run.clone(), content, durably, settles, written };
@@ -132,6 +134,7 @@ impl Log {
             let arrived = std::iter::once(first).chain(inbox.try_iter().take(BATCH_MAX - 1));
             let batch: Vec<_> = owed.drain(..).chain(arrived).collect();
             let result = self.write_batch(&batch);
+            self.health.wrote(result.clone());
             if result.is_ok() {
                 batch.iter().for_each(|order| self.keep(order));
                 self.remove_settled();
@@ -154,8 +157,7 @@ impl Log {
         let mut frames = Vec::new();
         for (run, history) in runs {
             let Some(record) = history.carried() else { continue };
-            let content = serde_json::to_vec(&(run.as_str(), record));
-            let content = Zeroizing::new(content.map_err(|_| FramesError::Encrypt)?);
+            let content = record.encode(run)?;
             frames.extend(segment.frame(&content)?);
             self.kept.insert(run.clone(), self.number);
         }
@@ -180,8 +182,8 @@ impl Log {
 
     fn rotate(&mut self) -> Result<(), JournalError> {
         self.number += 1;
-        let name = format!("{:016}{SUFFIX}", self.number);
-        let segment = frames::Writer::create(&self.directory, &name, &self.runner)?;
+        let path = self.directory.join(segment_name(self.number));
+        let segment = frames::Writer::create(&path, &self.runner)?;
         let path = segment.path().to_owned();
         self.segments.insert(self.number, Old { path, is_damaged: false });
         self.segment = Some(segment);

@@ -12,6 +12,7 @@ use super::config::Config;
 use super::contact::Contact;
 use super::document::Claim;
 use super::error::{BodyError, BuildError, CallError, CallErrorKind, LinkError, Operation};
+use super::lifetime::Lifetime;
 use super::links::{Base, Paths};
 use super::run_client::RunClient;
 use super::transport::{Request, Transport};
@@ -125,10 +126,12 @@ impl Client {
     /// [`LinkError::RunToken`] if the run's token can't be one.
     pub fn run_client(&self, claim: &Claim) -> Result<RunClient, LinkError> {
         let mut caller = self.caller.clone();
+        let mut lifetime = Lifetime::Renewed;
         if let Some(token) = claim.run_token() {
             caller.authority = Arc::new(Authority::of_run(token)?);
+            lifetime = Lifetime::of_run(token);
         }
         let paths = Paths::resolve(&self.base, claim.id(), self.runner, claim.links());
-        Ok(RunClient::new(caller, self.runner, paths))
+        Ok(RunClient::new(caller, lifetime, self.runner, paths))
     }
 }

@@ -141,8 +141,8 @@ impl BodyError {
 impl CallError {
     /// Whether the same call may succeed later with nothing changed on our side.
     ///
-    /// `false` doesn't mean that it can't: somebody may repair a configuration or a permission. A final status should
-    /// be kept and tried on, slowly, after every error but a 404, 409 or 410.
+    /// `false` doesn't mean that it can't: somebody may repair a configuration or a permission. What that means for a final status
+    /// is decided where it is delivered.
     #[must_use]
     pub fn is_retryable(&self) -> bool {
         match &self.kind {

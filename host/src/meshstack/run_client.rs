@@ -2,6 +2,7 @@
 
 use std::fmt;
 use std::sync::Arc;
+use std::time::SystemTime;
 
 use bytes::Bytes;
 use reqwest::{Method, StatusCode};
@@ -14,6 +15,7 @@ use super::call::{ANSWER_MAX, Caller, RUN_MEDIA_TYPE};
 use super::config::{HttpConfig, RunnerIdentity};
 use super::document::Claim;
 use super::error::{BodyError, BuildError, CallError, CallErrorKind, LinkError, Operation};
+use super::lifetime::Lifetime;
 use super::links::{Base, Paths};
 use super::transport::{Request, Transport};
 use super::wire::{Registration, Source, StepDeclaration, Update, UpdateAnswer};
@@ -27,13 +29,14 @@ pub const PLAN_MAX: usize = 128 * 1024 * 1024;
 #[derive(Clone)]
 pub struct RunClient {
     caller: Caller,
+    lifetime: Lifetime,
     runner: Uuid,
     paths: Paths,
 }
 
 impl RunClient {
-    pub(super) fn new(caller: Caller, runner: Uuid, paths: Paths) -> Self {
-        Self { caller, runner, paths }
+    pub(super) fn new(caller: Caller, lifetime: Lifetime, runner: Uuid, paths: Paths) -> Self {
+        Self { caller, lifetime, runner, paths }
     }
 
     /// A client for a run that is known by its document only (single-run mode): it has the run's token and no other
@@ -60,7 +63,14 @@ impl RunClient {
             retry: http.retry,
         };
         let paths = Paths::resolve(&base, claim.id(), runner.uuid, claim.links());
-        Ok(Self::new(caller, runner.uuid, paths))
+        Ok(Self::new(caller, Lifetime::of_run(token), runner.uuid, paths))
+    }
+
+    /// Whether calls that meshStack refuses for their credential may be accepted after `now` with nothing changed here: a run's token
+    /// expires and can't be renewed, the runner's own credentials can be repaired.
+    #[must_use]
+    pub fn may_be_let_in(&self, now: SystemTime) -> bool {
+        self.lifetime.may_last(now)
     }
 
     /// Registers the runner as a source of the run's status and declares its steps. Being registered already is fine.

@@ -167,6 +167,23 @@ pub fn open_without_following(path: &Path) -> io::Result<File> {
     Ok(file)
 }
 
+/// Opens a file that only we can read, to read and write it; it is created if there is none. If something else of that name is in its
+/// place, such as a symbolic link or a pipe, that is an error and nothing is waited for.
+///
+/// # Errors
+/// If it can't be opened or is no file.
+pub fn open_private_file(path: &Path) -> io::Result<File> {
+    // SECURITY: journal::tests::a_link_in_the_place_of_the_lock_or_the_journal_is_refused
+    let flags = OFlags::NOFOLLOW | OFlags::NONBLOCK;
+    let mut options = OpenOptions::new();
+    options.read(true).write(true).create(true).truncate(false).mode(0o600);
+    let file = options.custom_flags(flags.bits().cast_signed()).open(path)?;
+    if !file.metadata()?.is_file() {
+        return Err(io::Error::new(io::ErrorKind::InvalidInput, "not a file"));
+    }
+    Ok(file)
+}
+
 /// Opens a file in an open directory to read it. If something else of that name is in its place, such as a symbolic link or a pipe,
 /// that is an error and nothing is waited for.
 ///

@@ -158,6 +158,21 @@ pub fn open_without_following(path: &Path) -> io::Result<File> {
     Ok(file)
 }
 
+/// Opens a file to read and write it; it is created if there is none. If something else of that name is in its place, such as a symbolic
+/// link, that is an error. It inherits its directory's access list.
+///
+/// # Errors
+/// If it can't be opened or is no file.
+pub fn open_private_file(path: &Path) -> io::Result<File> {
+    let mut options = OpenOptions::new();
+    options.read(true).write(true).create(true).truncate(false);
+    let file = options.custom_flags(FILE_FLAG_OPEN_REPARSE_POINT).open(path)?;
+    if !file.metadata()?.is_file() {
+        return Err(io::Error::new(io::ErrorKind::InvalidInput, "not a file"));
+    }
+    Ok(file)
+}
+
 /// Opens a file in an open directory to read it. If something else of that name is in its place, such as a symbolic link, that is an
 /// error.
 ///

@@ -1,14 +1,15 @@
 //! Sends a final status until meshStack has accepted it.
 
 use crate::backoff::{self, Backoff};
-use crate::journal::{JournalError, RunJournal};
+use crate::journal::{JournalError, Rejection, RunJournal};
 use crate::meshstack::wire::{RunStatus, StepDeclaration, Update};
 use crate::meshstack::{CallError, CallErrorKind, RunClient};
 use crate::rundir::RunDirectory;
 use crate::telemetry::chain;
+use std::time::SystemTime;
 
 /// How often meshStack may refuse before the run's slot is worth more: a token that has expired never becomes valid again. With
-/// the usual waits this is some minutes.
+/// the usual waits this is some minutes: what stands in front of a meshStack that is being replaced may refuse for as long.
 const REFUSED_MAX: u32 = 10;
 
 /// What became of a final status.
@@ -16,11 +17,22 @@ const REFUSED_MAX: u32 = 10;
 pub enum Delivery {
     /// meshStack has it.
     Accepted,
-    /// meshStack says that the run is over already or does not exist; there is nobody to tell.
+    /// meshStack says that the run is over already; there is nobody to tell.
     Pointless,
     /// It is in the journal only. The status, unless it was lost with the task that was to send it; the journal has it in any
     /// case.
     Postponed(Option<Box<Update>>),
+    /// meshStack does not take it and will not, whoever waits; it is in the journal only.
+    Rejected(Box<Rejected>),
+}
+
+/// A final status that meshStack has rejected for good.
+#[derive(Debug)]
+pub struct Rejected {
+    /// What was to be told.
+    pub update: Update,
+    /// How it was rejected.
+    pub rejection: Rejection,
 }
 
 /// A final status on its way.
@@ -69,6 +81,7 @@ pub async fn deliver(
                 tracing::error!(error = %chain(&error), status = ?update.status, "meshStack does not take the run's final status");
                 break Delivery::Pointless;
             }
+            Verdict::Gone => return rejected(update, &error),
             Verdict::Rejected if unregistered.is_some_and(|steps| !steps.is_empty()) => {
                 tracing::error!(error = %chain(&error), "meshStack rejected the run's steps; they come with the final status");
                 unregistered = Some(&[]);
@@ -78,9 +91,16 @@ pub async fn deliver(
                 is_reduced = true;
                 update = reduced(&update);
             }
-            Verdict::Rejected | Verdict::Unauthorized if refused >= REFUSED_MAX => {
+            Verdict::Unauthorized
+                if refused >= REFUSED_MAX && client.may_be_let_in(SystemTime::now()) =>
+            {
                 tracing::error!(error = %chain(&error), "meshStack refuses the final status; it stays in the journal and is tried again later");
                 return Delivery::Postponed(Some(Box::new(update)));
+            }
+            Verdict::Refused | Verdict::Rejected | Verdict::Unauthorized
+                if refused >= REFUSED_MAX =>
+            {
+                return rejected(update, &error);
             }
             verdict => {
                 refused += u32::from(!matches!(verdict, Verdict::TryAgain));
@@ -98,6 +118,13 @@ pub async fn deliver(
         journal.settle();
     }
     delivery
+}
+
+fn rejected(update: Update, error: &CallError) -> Delivery {
+    tracing::error!(error = %chain(error), status = ?update.status, "meshStack has rejected the run's final status for good");
+    let status = error.status().map(|status| status.as_u16());
+    let rejection = Rejection { when: SystemTime::now(), status, text: chain(error).to_string() };
+    Delivery::Rejected(Box::new(Rejected { update, rejection }))
 }
 
 async fn remove(directory: &mut Option<RunDirectory>) {
@@ -120,9 +147,16 @@ async fn send(
 }
 
 enum Verdict {
+    /// The run does not exist any more, which is said of nothing else.
+    Gone,
+    /// The run is over.
     Pointless,
+    /// For good, unless something in between says so that does so for a moment only.
+    Refused,
+    /// The contents are not liked.
     Rejected,
     TryAgain,
+    /// For good, unless somebody repairs the credential or the right.
     Unauthorized,
 }
 
@@ -135,9 +169,13 @@ fn judge(error: &CallError) -> Verdict {
         };
     }
     match error.status().map(|status| status.as_u16()) {
-        Some(404 | 409 | 410) => Verdict::Pointless,
+        Some(409) => Verdict::Pointless,
+        Some(410) => Verdict::Gone,
         Some(400 | 413 | 422) => Verdict::Rejected,
         Some(401 | 403) => Verdict::Unauthorized,
+        // A proxy's, not meshStack's (407), and those that ask to come again.
+        Some(407 | 408 | 425 | 429) => Verdict::TryAgain,
+        Some(400..500) => Verdict::Refused,
         // Whatever it is, somebody may repair it, and the run must not hang.
         _ => Verdict::TryAgain,
     }

@@ -71,7 +71,7 @@ impl Recorder {
         let made = os::create_private_directory(&self.directory);
         made.map_err(|source| failed("create", &self.directory, source))?;
         let name = format!("{:08}{SUFFIX}", self.number);
-        let mut writer = Writer::create(&self.directory, &name, &self.runner)?;
+        let mut writer = Writer::create(&self.directory.join(name), &self.runner)?;
         self.has_begun = true;
         self.number = self.number.saturating_add(1);
         let began = encode(std::slice::from_ref(&self.first))?;

@@ -5,12 +5,13 @@
 use super::files;
 use super::sealed::{PIECE_BYTES, fill, seal};
 use crate::os;
+use crate::run::RunId;
 use crate::unseal::PublicKey;
 use aws_lc_rs::digest;
 use data_encoding::HEXLOWER;
 use std::fs::{self, File};
 use std::io::{self, Read as _, Seek as _};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::SystemTime;
 use zeroize::Zeroizing;
@@ -114,6 +115,38 @@ impl Quarantine {
     pub(super) fn seals(&self) -> bool {
         self.key.is_some()
     }
+}
+
+/// The copies in a directory of what a run could not write, for people.
+///
+/// # Errors
+/// If there is such a directory and it can't be read.
+pub fn copies_of(directory: &Path, run: &RunId) -> io::Result<Vec<PathBuf>> {
+    Ok(copies(directory)?.into_iter().filter(|(of, _)| of == run).map(|(_, path)| path).collect())
+}
+
+/// All copies in a directory of what runs could not write, with their runs.
+///
+/// # Errors
+/// If there is such a directory and it can't be read.
+pub fn copies(directory: &Path) -> io::Result<Vec<(RunId, PathBuf)>> {
+    let entries = match fs::read_dir(directory) {
+        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(Vec::new()),
+        entries => entries?,
+    };
+    let mut copies = Vec::new();
+    for entry in entries {
+        let path = entry?.path();
+        // See `prefix`. What was found, and not written by its run, has no run in its name.
+        let name = path.file_name().unwrap_or_default().to_string_lossy();
+        let run = match &*name.split('.').collect::<Vec<_>>() {
+            [_, run, _, _, "tfstate", ..] => RunId::parse(run).ok(),
+            _ => None,
+        };
+        copies.extend(run.map(|run| (run, path.clone())));
+    }
+    copies.sort_unstable();
+    Ok(copies)
 }
 
 fn prefix(block: &str, run: &str, call: &str) -> String {

@@ -14,13 +14,42 @@ const LINE_MAX: usize = 16 << 10;
 
 /// Which streams of a process belong into the log.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Shown {
+pub enum Shown {
     /// Both.
     All,
     /// The error stream only: the output is data, some of it secret.
     Errors,
     /// Neither.
     Nothing,
+}
+
+/// Verbs of which both streams are for people.
+const TALKING: [&str; 10] = [
+    "apply",
+    "apply-plan",
+    "create-workspace",
+    "delete-workspace",
+    "destroy",
+    "init",
+    "plan",
+    "run-script",
+    "select-workspace",
+    "validate",
+];
+
+/// Which streams of an operation of this name people may see, after redaction. What a program prints as data, such as a state or
+/// outputs, holds secrets that no run's document has: so no stream is shown unless it is known what it is.
+#[must_use]
+pub fn shown(operation: &str) -> Shown {
+    // SECURITY: terraform::tail::what_is_data_or_unknown_is_not_shown
+    let is_number = |text: &str| !text.is_empty() && text.bytes().all(|b| b.is_ascii_digit());
+    let verb = operation.split_once('-').filter(|(number, _)| is_number(number));
+    let verb = verb.map(|(_, verb)| match verb.rsplit_once('-') {
+        // The second try, and so on.
+        Some((verb, attempt)) if is_number(attempt) => verb,
+        _ => verb,
+    });
+    if verb.is_some_and(|verb| TALKING.contains(&verb)) { Shown::All } else { Shown::Nothing }
 }
 
 /// The streams of one process.
@@ -99,6 +128,30 @@ mod tests {
     use super::*;
     use std::fs;
     use std::sync::{Arc, Mutex};
+
+    #[test]
+    fn what_is_data_or_unknown_is_not_shown() {
+        for name in ["0007-apply", "0007-apply-2", "12-apply-plan", "0001-init-3", "0002-plan"] {
+            assert_eq!(shown(name), Shown::All, "{name}");
+        }
+        for name in [
+            "0007-outputs",
+            "0007-workspaces",
+            "0007-apply-push-1",
+            "0007-apply-push-1-pull",
+            "0007-apply-probe",
+            "0007-apply-unlock",
+            "x-apply",
+            "-apply",
+            "apply",
+            "0007-",
+            "0007-apply-",
+            "0007-show-2",
+            "",
+        ] {
+            assert_eq!(shown(name), Shown::Nothing, "{name}");
+        }
+    }
 
     #[test]
     fn lines_are_told_whole_once_and_in_the_end_all_of_them() {

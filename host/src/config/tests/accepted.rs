@@ -30,6 +30,8 @@ fn least_configuration_gets_all_defaults() {
     assert_eq!((config.components.compile_memory_mib, config.components.cache_mib), (2048, 1024));
     assert_eq!(config.components.compile_timeout, minutes(1));
     assert_eq!(config.state.directory, PathBuf::from("/var/lib/blockhouse"));
+    assert_eq!((config.journal.min_free_mib, config.journal.max_mib), (64, 256));
+    assert_eq!(config.journal.retention, minutes(30 * 24 * 60));
     assert_eq!(config.admin.address.unwrap().to_string(), "127.0.0.1:8100");
     assert_eq!(config.log.format, log::Format::Auto);
     assert_eq!(config.log.level, "info");
@@ -253,6 +255,7 @@ fn every_setting_of_ours_is_taken() {
          poll: {interval: 100ms}\n\
          components: {compileMemoryMib: 512, compileTimeout: 2m, cacheMib: 0}\n\
          state: {directory: /state}\nworkingDir: /elsewhere\n\
+         journal: {minFreeMib: 0, maxMib: 5, retention: 2days}\n\
          admin: {address: 'off'}\n\
          log: {format: json, level: 'info,blockhouse=debug'}\n\
          http:\n  proxy: http://me:word@proxy:3128\n  noProxy: [a.local, .example.com]\n  caFiles: [ca.pem]\n  \
@@ -270,6 +273,8 @@ fn every_setting_of_ours_is_taken() {
     assert_eq!((config.components.compile_memory_mib, config.components.cache_mib), (512, 0));
     assert_eq!(config.components.compile_timeout, minutes(2));
     assert_eq!(config.state.directory, PathBuf::from("/state"));
+    assert_eq!((config.journal.min_free_mib, config.journal.max_mib), (0, 5));
+    assert_eq!(config.journal.retention, minutes(2 * 24 * 60));
     assert_eq!(config.admin.address, None);
     assert_eq!(
         (config.log.format, &*config.log.level),

@@ -123,6 +123,7 @@ fn unknown_keys_are_mistakes_in_every_section() {
         ("poll", "intervall", "`interval`"),
         ("components", "compileMemory", "`compileMemoryMib`"),
         ("state", "dirctory", "`directory`"),
+        ("journal", "minFree", "`minFreeMib`"),
         ("admin", "adress", "`address`"),
         ("log", "levl", "`level`"),
         ("http", "noproxy", "`noProxy`"),

@@ -120,13 +120,14 @@ fn shown_configuration_can_be_loaded_again() {
                 rules,
                 components,
                 state,
+                journal,
                 admin,
                 log,
                 registration,
                 terraform,
                 origins: _,
             } = config;
-            format!("{mode:?} {http:?} {egress:?} {runs:?} {poll:?} {rules:?} {components:?} {state:?} {admin:?} {log:?} {registration:?} {terraform:?}")
+            format!("{mode:?} {http:?} {egress:?} {runs:?} {poll:?} {rules:?} {components:?} {state:?} {journal:?} {admin:?} {log:?} {registration:?} {terraform:?}")
                 .replace("%3Credacted%3E", "<redacted>")
         };
         assert_eq!(comparable(&loaded), comparable(&config));

@@ -113,3 +113,18 @@ fn without_a_key_the_copy_is_plain_but_ours_alone() {
     assert!(path.to_string_lossy().ends_with(PLAIN) && !quarantine.seals());
     assert_eq!(fs::read(&path).unwrap(), b"{}");
 }
+
+#[test]
+fn copies_are_found_by_their_run() {
+    let place = tempfile::tempdir().unwrap();
+    assert!(copies(&place.path().join("none")).unwrap().is_empty());
+    for key in [None, Some(Arc::clone(key().public()))] {
+        let quarantine = Quarantine::new(place.path().join("q"), key);
+        quarantine.keep(&state(b"one"), "b", "run-1", "0001-apply").unwrap();
+        quarantine.keep(&state(b"two"), "b", "run-2", "0001-apply").unwrap();
+        quarantine.keep_found(&state(b"three"), "b").unwrap();
+    }
+    let run = RunId::parse("run-1").unwrap();
+    assert_eq!(copies_of(&place.path().join("q"), &run).unwrap().len(), 2);
+    assert_eq!(copies(&place.path().join("q")).unwrap().len(), 4);
+}

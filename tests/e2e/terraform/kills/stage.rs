@@ -77,7 +77,11 @@ impl Troupe {
             Disturbance::DiskFull => scripts.path().join("on-small-disk"),
             _ => PathBuf::from(PROGRAM),
         };
-        let set = Set::default();
+        let mut set = Set::default();
+        if disturbance == Disturbance::DiskFull {
+            // Less than is free on a small disk as long as nobody fills it.
+            set.top.push_str("journal: {minFreeMib: 16}\n");
+        }
         let mut scene = Scene::set(&program, &Module::new(), set).await?;
         if disturbance == Disturbance::DiskFull {
             std::fs::create_dir(scene.state())?;
