@@ -24,6 +24,7 @@ pub use single_run::{SingleRun, SingleRunError};
 use crate::admin::{Admin, Readiness};
 use crate::admit::Route;
 use crate::capability::http;
+use crate::crash::{self, CrashPoint};
 use crate::execute::EarlierComponents;
 use crate::journal::{self, Found, Journal, JournalError, LeftOver, RunJournal};
 use crate::meshstack::wire::RunnerRegistration;
@@ -217,6 +218,7 @@ impl Daemon {
             Some(directory) => RunDirectories::open(directory, goes_on)?,
             None => RunDirectories::temporary(),
         };
+        crash::point(CrashPoint::RecoveryCleaned);
         let registry = config.state_directory.as_deref().map(Registry::of);
         // Runs that go on may have been begun with any of them.
         if let Some(registry) = &registry
@@ -312,6 +314,7 @@ impl Daemon {
             for run in left_over {
                 core.recover(run, work.handle());
             }
+            crash::point(CrashPoint::RecoveryBegun);
             let Core { client, slots, shutdown, .. } = &*core;
             tokio::select! {
                 biased;
@@ -322,6 +325,7 @@ impl Daemon {
             let start = |claimed| core.start(claimed, work.handle());
             poll(core.poll, client, slots, shutdown, can_start, start).await;
             core.drain().await;
+            crash::point(CrashPoint::ShutdownDrained);
             core.stopped()
         });
         // What is still running has been waited for long enough; the journal has it.
@@ -499,7 +503,10 @@ impl Core {
         let Some(journal) = &self.journal else { return Ok(None) };
         let journal = journal.of(claim.id().clone());
         match journal.claim(claim.document().expose_secret()).await {
-            Ok(()) => Ok(Some(journal)),
+            Ok(()) => {
+                crash::point(CrashPoint::ClaimWritten);
+                Ok(Some(journal))
+            }
             Err(error) => {
                 let detail = chain(&error).to_string();
                 Err(Outcome::Faulted(Fault { detail, retryable: true }))
@@ -512,6 +519,7 @@ impl Core {
         self.tasks.close();
         let (runs, waiting) = (self.active.count(), self.slots.waiting());
         tracing::info!(runs, waiting, "draining: no more runs are claimed");
+        crash::point(CrashPoint::ShutdownDraining);
         tokio::select! {
             biased;
             () = self.shutdown.handing_over() => return self.leave().await,
@@ -520,6 +528,7 @@ impl Core {
             () = tokio::time::sleep(self.drain_timeout) => {}
         }
         tracing::warn!(runs = self.active.count(), "aborting the runs that are left");
+        crash::point(CrashPoint::ShutdownAborting);
         self.shutdown.abort();
         // Programs that still run then go on in their shims, and the next start goes on with their runs.
         let patience = self.interrupt_patience + self.pipeline.abort_grace + LAST_REPORTS;

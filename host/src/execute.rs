@@ -8,6 +8,7 @@ use crate::admit::Route;
 use crate::audit::{About, Auditor};
 use crate::capability::http::Outbound;
 use crate::capability::{Native, Progress};
+use crate::crash::{self, CrashPoint};
 use crate::outcome::{AbortReason, Failure, Fault, Outcome, Usage};
 use crate::prepare::PreparedRun;
 use crate::run::RunId;
@@ -146,6 +147,7 @@ pub async fn execute(
             return Executed::not(outcome, None);
         }
     };
+    crash::point(CrashPoint::DirectoryMade);
     let native = match native {
         None => None,
         Some((terraform, permit, document)) => {
@@ -169,7 +171,10 @@ pub async fn execute(
                 resumed: belongings.is_resumed,
             };
             match tape.wait(terraform.enter(assignment)).await {
-                Ok(workspace) => Some(Native { workspace }),
+                Ok(workspace) => {
+                    crash::point(CrashPoint::WorkspaceEntered);
+                    Some(Native { workspace })
+                }
                 Err(error) => return Executed::not(not_entered(error), Some(directory)),
             }
         }

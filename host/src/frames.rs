@@ -179,7 +179,7 @@ impl Reader {
     ///
     /// # Errors
     /// [`FramesError::Io`] if the file can't be read.
-    pub fn next(&mut self) -> Result<Read, FramesError> {
+    pub fn read(&mut self) -> Result<Read, FramesError> {
         let damaged = FramesError::Damaged { path: self.path.clone(), offset: self.offset };
         // A frame that is cut off was never acknowledged, nor were zeros that a power cut left.
         let Some(frame) = at("read", &self.path, part(&mut self.file))? else {

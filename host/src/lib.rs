@@ -10,7 +10,7 @@
 //! | layer | modules | may not import |
 //! |---|---|---|
 //! | L0 vocabulary | `digest`, `excerpt`, `outcome`, `run` → `redact` → `timeline` | `tokio`, `tokio_util`, `tracing` |
-//! | L1 mechanisms | `audit`, `backoff`, `shutdown`, `slots`, `telemetry` → `os` → `confine` → `process` → `shim` | `run`, `timeline`, `outcome` except `outcome::AbortReason` |
+//! | L1 mechanisms | `audit`, `backoff`, `shutdown`, `slots`, `telemetry` → `os` → `confine`, `crash` → `process` → `shim` | `run`, `timeline`, `outcome` except `outcome::AbortReason` |
 //! | L2 outside | `git`, `keygen`, `meshstack`, `registry`, `rundir`, `unseal` → `frames` → `journal`, `tape`, `terraform` | `wasmtime`, `wasmtime_wasi` |
 //! | L3 walls | `sandbox` ⇄ `capability` | `frames`, `keygen`, `meshstack`, `journal`, `unseal` |
 //! | L4 way of a run | `poll` → `admit` → `share` → `prepare` → `execute` | `config`, `daemon` |
@@ -40,7 +40,7 @@
 //! * **L1** knows no runs; `audit` is told about them in texts, `shutdown` hands out the reason of an abort, and to `slots` a run is
 //!   a number, a name to share by and bytes: both `poll`, which takes a slot, and `share`, which makes a place of it, stand on it.
 //!   `confine` knows what a program may touch and what this machine can enforce of it; it prepares a command that somebody else
-//!   starts. `process` is the only one that starts programs, so that each is supervised; `sandbox` has components compiled by it.
+//!   starts. `crash` names the places at which tests stop the program. `process` is the only one that starts programs, so that each is supervised; `sandbox` has components compiled by it.
 //!   `shim` is what supervises those that must outlive the daemon: a process of its own, and the daemon's side of it.
 //! * **L2** ends where a document, a secret or a journal is readable. `journal` keeps the bodies that `meshstack` still has to be
 //!   sent, `tape` what components were answered, both in files of `frames`; `registry` keeps the components themselves, `keygen` makes what `unseal` opens, and `rundir` makes and removes the directories that components may use.
@@ -60,6 +60,7 @@ pub mod capability;
 pub mod cli;
 pub mod config;
 pub mod confine;
+pub mod crash;
 pub mod daemon;
 pub mod digest;
 pub mod embedded;

@@ -39,6 +39,9 @@ pub use system::{
     set_mode, sync_directory, this_program,
 };
 
+#[cfg(debug_assertions)]
+pub use system::kill_this_process;
+
 #[cfg(unix)]
 #[path = "os/unix_child.rs"]
 mod child;

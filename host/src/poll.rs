@@ -1,6 +1,7 @@
 //! The first stage: asks meshStack for runs. Makes [`ClaimedRun`]s.
 
 use crate::backoff::{self, Backoff};
+use crate::crash::{self, CrashPoint};
 use crate::meshstack::{Claim, Client};
 use crate::shutdown::Shutdown;
 use crate::slots::{Slot, Slots};
@@ -61,6 +62,7 @@ pub async fn poll(
         }
         let wait = match client.claim().await {
             Ok(Some(claim)) => {
+                crash::point(CrashPoint::ClaimAnswered);
                 backoff.reset();
                 start(ClaimedRun { claim, slot });
                 continue;

@@ -14,6 +14,7 @@ pub use update::{declared, final_update};
 
 use crate::backoff::{self, Backoff};
 use crate::capability::Progress;
+use crate::crash::{self, CrashPoint};
 use crate::journal::RunJournal;
 use crate::meshstack::wire::{RunStatus, Step, StepDeclaration, Update};
 use crate::meshstack::{CallError, RunClient};
@@ -209,6 +210,8 @@ impl Task {
     }
 
     async fn tell(&mut self) -> Result<(), CallError> {
+        // Before they are registered as well: whoever ends the run after a crash must know of each that meshStack shows.
+        self.journal_steps().await;
         if !self.registered {
             let steps = self.declarations();
             match self.client.register(&steps).await {
@@ -216,9 +219,9 @@ impl Task {
                 Err(error) if deliver::is_rejected(&error) => self.client.register(&[]).await?,
                 registered => registered?,
             }
+            crash::point(CrashPoint::ReportRegistered);
             self.registered = true;
         }
-        self.journal_steps().await;
         let changes = self.progress.timeline().changes_since(self.told);
         let revision = changes.revision;
         let mut update = update::progress_update(changes);
@@ -232,6 +235,7 @@ impl Task {
             }
             answer => {
                 let answer = answer?;
+                crash::point(CrashPoint::ReportAccepted);
                 self.accepted = revision;
                 answer
             }
@@ -265,6 +269,7 @@ impl Task {
         if let Err(error) = journal.steps(steps).await {
             tracing::warn!(error = %chain(&error), "the steps are not in the journal");
         }
+        crash::point(CrashPoint::ReportStepsWritten);
     }
 }
 

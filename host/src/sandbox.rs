@@ -39,6 +39,7 @@ pub(crate) use state::RunState;
 use crate::audit::Auditor;
 use crate::capability::http::Outbound;
 use crate::capability::{Native, Progress};
+use crate::crash::{self, CrashPoint};
 use crate::outcome::{Failure, Outcome, Usage};
 use crate::run::{OpenedDocument, OpenedRun};
 use crate::rundir::WorkDirectory;
@@ -237,7 +238,10 @@ async fn call(
     run: OpenedRun,
 ) -> wasmtime::Result<Result<bindings::Verdict, bindings::Failure>> {
     let instance = component.pre().instantiate_async(&mut *store).await?;
+    crash::point(CrashPoint::ComponentInstantiated);
     let run = lowering::run(&mut store.data_mut().table, run)?;
     store.data_mut().entered = true;
-    instance.call_execute(store, &run).await
+    let returned = instance.call_execute(store, &run).await;
+    crash::point(CrashPoint::ComponentReturned);
+    returned
 }

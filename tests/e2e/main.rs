@@ -13,6 +13,8 @@ mod cli;
 mod components;
 mod containment;
 #[cfg(target_os = "linux")]
+mod crash_points;
+#[cfg(target_os = "linux")]
 mod disks;
 mod documents;
 mod egress;

@@ -5,6 +5,8 @@ use crate::markdown::Markdown;
 use crate::repository::{File, exists, files, folder, root, text};
 
 const VARIABLES: &str = "host/src/config/variables.rs";
+/// Which run survives which crash.
+const CRASHES: &str = "host/docs/reliability.md";
 const MANUAL: &str = "host/docs/operating.md";
 
 /// Ends of names that make a code span a file of the repository, when there is a `/` in it.
@@ -128,6 +130,12 @@ fn the_manual_knows_every_variable() {
             .map(|value| format!("{MANUAL}: `{value}` is missing"))
             .collect(),
     );
+}
+
+#[test]
+fn the_documented_crash_points_are_those_that_are_played() {
+    let (document, table) = (text(CRASHES), blockhouse_tests::crash_matrix::table());
+    assert!(document.contains(&table), "{CRASHES} must have this table:\n{table}");
 }
 
 #[cfg(test)]

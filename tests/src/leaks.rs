@@ -6,6 +6,7 @@ use blockhouse_emulator::{Emulator, Route, RunView};
 use secrecy::{ExposeSecret as _, SecretString};
 use std::fmt;
 use std::fs;
+use std::io;
 use std::path::{Path, PathBuf};
 
 /// Secrets that are looked for: as they are, byte by byte, and in every form that the redactor knows.
@@ -73,15 +74,23 @@ impl Leaks {
             found.extend(self.in_bytes(&place, place.as_bytes()));
             let kind = match fs::symlink_metadata(&path) {
                 // Runs end while this looks.
-                Err(error) if error.kind() == std::io::ErrorKind::NotFound => continue,
+                Err(error) if error.kind() == io::ErrorKind::NotFound => continue,
                 other => other.with_context(|| place.clone())?.file_type(),
             };
+            let is_gone = |error: &io::Error| error.kind() == io::ErrorKind::NotFound;
             if kind.is_dir() {
-                for entry in fs::read_dir(&path).with_context(|| place.clone())? {
+                let entries = match fs::read_dir(&path) {
+                    Err(error) if is_gone(&error) => continue,
+                    other => other.with_context(|| place.clone())?,
+                };
+                for entry in entries {
                     open.push(entry?.path());
                 }
             } else if kind.is_file() {
-                let content = fs::read(&path).with_context(|| place.clone())?;
+                let content = match fs::read(&path) {
+                    Err(error) if is_gone(&error) => continue,
+                    other => other.with_context(|| place.clone())?,
+                };
                 found.extend(self.in_bytes(&place, &content));
             }
         }

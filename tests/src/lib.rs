@@ -1,7 +1,11 @@
 //! What the suites and the demo share: daemons in this process ([`Runner`]) and as a process of their own ([`Process`]),
-//! Terraform's surroundings ([`terraform`], [`ProviderMirror`], [`GitHttp`], [`GitSsh`]), and what goes wrong ([`kill_matrix`]).
+//! Terraform's surroundings ([`terraform`], [`ProviderMirror`], [`GitHttp`], [`GitSsh`]), those of every type of runs ([`AllTypes`]), and
+//! what goes wrong ([`kill_matrix`], [`crash_matrix`]).
 
+#[cfg(target_os = "linux")]
+mod all_types;
 mod authority;
+pub mod crash_matrix;
 #[cfg(target_os = "linux")]
 mod failing_disk;
 mod foreign_backend;
@@ -26,6 +30,8 @@ pub mod terraform;
 #[cfg(target_os = "linux")]
 mod wall_clock;
 
+#[cfg(target_os = "linux")]
+pub use all_types::{AllTypes, Block, Kind, Remains};
 pub use authority::Authority;
 #[cfg(target_os = "linux")]
 pub use failing_disk::FailingDisk;

@@ -3,6 +3,7 @@
 use super::{ConfigFile, START, UNREPORTED, USAGE, say};
 use crate::config::Config;
 use crate::config::log::Format;
+use crate::crash;
 use crate::daemon::{Assembled, Stopped, assemble, load_config};
 use crate::os::{StopSignal, StopSignals};
 use crate::report::Delivery;
@@ -39,6 +40,10 @@ pub(super) fn run(arguments: &Arguments) -> ExitCode {
 
 /// Runs the daemon to its end; returns the exit code.
 fn start(file: Option<std::path::PathBuf>, shutdown: Shutdown) -> u8 {
+    if let Err(error) = crash::arm() {
+        say(format_args!("error: {error}"));
+        return USAGE;
+    }
     let (config, warnings) = match load_config(file) {
         Ok(loaded) => loaded,
         Err(mistakes) => {

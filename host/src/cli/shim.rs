@@ -2,7 +2,8 @@
 //!
 //! What to do comes from the standard input, and what became of it goes into the directory.
 
-use super::{START, say};
+use super::{START, USAGE, say};
+use crate::crash;
 use crate::shim::serve;
 use crate::telemetry::chain;
 use std::path::PathBuf;
@@ -15,6 +16,10 @@ pub(super) struct Arguments {
 }
 
 pub(super) fn run(arguments: &Arguments) -> ExitCode {
+    if let Err(error) = crash::arm() {
+        say(error);
+        return ExitCode::from(USAGE);
+    }
     match serve(&arguments.directory) {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {

@@ -4,6 +4,7 @@ use super::belongings;
 use crate::admit::{Route, admit};
 use crate::capability::Progress;
 use crate::capability::http::{self, Outbound};
+use crate::crash::{self, CrashPoint};
 use crate::execute::{EarlierComponents, Executed, Means, execute, paths, remark};
 use crate::journal::RunJournal;
 use crate::meshstack::wire::Step;
@@ -177,15 +178,18 @@ impl Pipeline {
             owner = run.definition.owner,
             "run admitted"
         );
+        crash::point(CrashPoint::RunAdmitted);
         progress.change(|timeline| timeline.limit(admitted.route.grants.limits()));
         let shared = match share(admitted, slot, &self.slots, &progress).await {
             Ok(shared) => shared,
             Err(outcome) => return Worked::not(outcome),
         };
+        crash::point(CrashPoint::RunShared);
         let prepared = match prepare(shared, self.protection.clone(), progress.abort()).await {
             Ok(prepared) => prepared,
             Err(outcome) => return Worked::not(outcome),
         };
+        crash::point(CrashPoint::RunPrepared);
         // SECURITY: e2e::secrets::what_a_component_leaks_is_redacted_on_its_way_to_mesh_stack
         progress.change(|timeline| timeline.redact_with(&prepared.redactor));
         let means = Means {

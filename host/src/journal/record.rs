@@ -181,7 +181,7 @@ pub(super) fn replay(directory: &Path, key: &PrivateKey) -> Result<Replayed, Jou
         };
         let unreadable = replayed.unreadable.len();
         loop {
-            match reader.next() {
+            match reader.read() {
                 Ok(Read::Frame(content)) => match parse(&content) {
                     Some((run, record)) => replayed.apply(run, record),
                     None => {

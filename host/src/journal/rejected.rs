@@ -147,7 +147,7 @@ pub(super) fn read(kept: &Kept, key: &PrivateKey) -> Result<Option<History>, Jou
     };
     let mut history = History::default();
     loop {
-        match reader.next()? {
+        match reader.read()? {
             Read::Frame(content) => match parse(&content) {
                 Some((of, record)) if of == *run => history.apply(record),
                 _ => return Err(damaged()),

@@ -4,6 +4,7 @@ use super::error::{JournalError, at};
 use super::health::Health;
 use super::record::{History, Old, Record};
 use super::{segment_name, segments_in};
+use crate::crash::{self, CrashPoint};
 use crate::frames;
 use crate::run::RunId;
 use crate::unseal::PublicKey;
@@ -161,7 +162,9 @@ impl Log {
             frames.extend(segment.frame(&content)?);
             self.kept.insert(run.clone(), self.number);
         }
-        Ok(segment.append(&frames, true)?)
+        segment.append(&frames, true)?;
+        crash::point(CrashPoint::JournalCarried);
+        Ok(())
     }
 
     fn write_batch(&mut self, batch: &[Order]) -> Result<(), JournalError> {
@@ -176,6 +179,7 @@ impl Log {
             frames.extend(segment.frame(&order.content)?);
         }
         segment.append(&frames, batch.iter().any(|order| order.durably))?;
+        crash::point(CrashPoint::JournalAppended);
         self.segment = Some(segment);
         Ok(())
     }
@@ -220,7 +224,10 @@ impl Log {
                     tracing::debug!(path = %path.display(), %error, "a segment of the journal can't be removed yet");
                     return;
                 }
-                _ => drop(oldest.remove()),
+                _ => {
+                    drop(oldest.remove());
+                    crash::point(CrashPoint::JournalRemoved);
+                }
             }
         }
     }

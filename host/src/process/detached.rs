@@ -1,5 +1,6 @@
 //! Starts a program that goes on when this process ends: [`Detached`].
 
+use crate::crash;
 use crate::os;
 use crate::os::supervision;
 use std::fs::File;
@@ -65,6 +66,7 @@ fn command(program: &Path, arguments: &[&std::ffi::OsStr], stderr: File) -> Comm
         .args(arguments)
         .env_clear()
         .envs(os::child_environment())
+        .envs(crash::variables_of_shim())
         .stdin(Stdio::piped())
         .stdout(Stdio::piped())
         .stderr(stderr);

@@ -1,6 +1,7 @@
 //! Sends a final status until meshStack has accepted it.
 
 use crate::backoff::{self, Backoff};
+use crate::crash::{self, CrashPoint};
 use crate::journal::{JournalError, Rejection, RunJournal};
 use crate::meshstack::wire::{RunStatus, StepDeclaration, Update};
 use crate::meshstack::{CallError, CallErrorKind, RunClient};
@@ -60,9 +61,13 @@ pub async fn deliver(
     backoff: backoff::Config,
 ) -> Delivery {
     let Final { mut update, journal, mut directory } = final_status;
+    crash::point(CrashPoint::EndDecided);
     match record(journal.as_ref(), &update).await {
         // SECURITY: e2e::terraform::kills::a_run_directory_outlives_the_writing_of_the_final_status
-        Ok(()) => remove(&mut directory).await,
+        Ok(()) => {
+            crash::point(CrashPoint::EndWritten);
+            remove(&mut directory).await;
+        }
         Err(error) => {
             tracing::error!(error = %chain(&error), "the final status is not in the journal; a crash now would lose it");
         }
@@ -73,7 +78,10 @@ pub async fn deliver(
     let mut refused = 0;
     let delivery = loop {
         let error = match send(client, &mut unregistered, &update).await {
-            Ok(()) => break Delivery::Accepted,
+            Ok(()) => {
+                crash::point(CrashPoint::EndAccepted);
+                break Delivery::Accepted;
+            }
             Err(error) => error,
         };
         match judge(&error) {
@@ -116,6 +124,7 @@ pub async fn deliver(
     remove(&mut directory).await;
     if let Some(journal) = journal {
         journal.settle();
+        crash::point(CrashPoint::EndSettled);
     }
     delivery
 }
@@ -130,6 +139,7 @@ fn rejected(update: Update, error: &CallError) -> Delivery {
 async fn remove(directory: &mut Option<RunDirectory>) {
     if let Some(directory) = directory.take() {
         directory.remove().await;
+        crash::point(CrashPoint::EndDirectoryRemoved);
     }
 }
 
@@ -140,6 +150,7 @@ async fn send(
 ) -> Result<(), CallError> {
     if let Some(steps) = *unregistered {
         client.register(steps).await?;
+        crash::point(CrashPoint::ReportRegistered);
         *unregistered = None;
     }
     client.update(update).await?;

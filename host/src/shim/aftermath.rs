@@ -38,7 +38,8 @@ pub(super) async fn aftermath(records: &Records) -> Result<End, ShimError> {
     if status.boot == processes::boot() {
         let tree = Arc::new(Tree::left_by(status));
         let found = blocking(path, &tree, Tree::program).await?;
-        if let Some(program) = found {
+        // One that had ended before its shim was interrupted by nobody.
+        if let Some(program) = found.filter(|program| processes::is_running(*program)) {
             outlast(records, ladder, program).await;
         }
         swept = blocking(path, &tree, |tree| {
@@ -85,14 +86,16 @@ fn stopped(records: &Records) -> Option<Stopped> {
     records.stop().ok().flatten()
 }
 
-/// What is left of the ladder of a program whose shim has written down so many interrupts.
+/// What is left of the ladder of a program that was stopped like this when its shim died.
 ///
-/// It writes before it sends. If it died in between, the program knows of nothing, and what we take for the second interrupt is its
-/// first: it must have as long to save its state as after a first one.
-fn ladder_after(ladder: Ladder, interrupts: u8) -> Ladder {
-    match interrupts {
-        // Once is uncertain. Twice: the first one was sent before the second was written down.
-        1 => Ladder { force: ladder.force.max(ladder.grace), ..ladder },
+/// A shim writes before it sends, and again afterwards. If it died in between, the program may know of nothing, and what we take for the
+/// second interrupt is its first: it must not wait for ever for progress to end that nobody has asked to end, and must then have as
+/// long to save its state as after a first one.
+fn ladder_after(ladder: Ladder, stopped: &Stopped) -> Ladder {
+    match (stopped.interrupts, stopped.is_sent) {
+        // SECURITY: e2e::crash_points::an_abort_survives_every_crash
+        (1, false) => Ladder { stall: None, force: ladder.force.max(ladder.grace), ..ladder },
+        // Twice: the first one was sent before the second was written down.
         _ => ladder,
     }
 }
@@ -102,9 +105,10 @@ async fn outlast(records: &Records, ladder: Ladder, program: Identity) {
     let since = Instant::now();
     let requested = records.requested().ok().flatten();
     let reason = requested.map_or(StopReason::Orphaned, |requested| requested.reason);
-    let fresh = Stopped { reason, interrupts: 0, killed: false, at: SystemTime::now() };
+    let at = SystemTime::now();
+    let fresh = Stopped { reason, interrupts: 0, killed: false, is_sent: false, at };
     let mut stopped = stopped(records).unwrap_or(fresh);
-    let ladder = ladder_after(ladder, stopped.interrupts);
+    let ladder = ladder_after(ladder, &stopped);
     let is_first = stopped.interrupts == 0;
     // Its shim may have died while it had a look at all that the program has started, see `pulse`.
     supervision::thaw(program.pid);
@@ -116,6 +120,8 @@ async fn outlast(records: &Records, ladder: Ladder, program: Identity) {
         if !supervision::INTERRUPTS_ORPHANS {
             processes::interrupt(program);
         }
+        stopped.is_sent = true;
+        keep(records, &stopped);
     }
     let mut stopping = Stopping::new(ladder);
     stopping.ask(stopped.reason, Duration::ZERO);
@@ -171,15 +177,26 @@ mod tests {
             force: seconds(30),
             orphan: Orphan::Continues,
         };
-        assert_eq!(ladder_after(ladder, 0), ladder, "we send the first one ourselves");
-        assert_eq!(ladder_after(ladder, 1), Ladder { force: seconds(600), ..ladder });
-        assert_eq!(ladder_after(ladder, 2), ladder, "the first one was sent");
+        let after = |ladder, interrupts, is_sent| {
+            let (reason, at) = (StopReason::ByUser, SystemTime::UNIX_EPOCH);
+            ladder_after(ladder, &Stopped { reason, interrupts, killed: false, is_sent, at })
+        };
+        assert_eq!(after(ladder, 0, false), ladder, "we send the first one ourselves");
+        assert_eq!(after(ladder, 1, true), ladder, "the first one was sent");
+        let uncertain = Ladder { stall: None, force: seconds(600), ..ladder };
+        assert_eq!(after(ladder, 1, false), uncertain);
+        assert_eq!(after(ladder, 2, false), ladder, "the first one was sent");
         let patient = Ladder { force: seconds(900), ..ladder };
-        assert_eq!(ladder_after(patient, 1), patient, "never less");
+        assert_eq!(after(patient, 1, false), Ladder { stall: None, ..patient }, "never less");
         // As it comes about: the second interrupt after the grace, the kill as long after that.
-        let mut stopping = Stopping::new(ladder_after(ladder, 1));
+        let mut stopping = Stopping::new(uncertain);
         stopping.ask(StopReason::ByUser, seconds(0));
-        assert_eq!(stopping.tick(seconds(600)), Some(Act::Interrupt(2)));
+        stopping.progressed(seconds(599));
+        assert_eq!(
+            stopping.tick(seconds(600)),
+            Some(Act::Interrupt(2)),
+            "whatever progress there is"
+        );
         assert_eq!(stopping.tick(seconds(631)), None);
         assert_eq!(stopping.tick(seconds(1200)), Some(Act::Kill));
     }

@@ -4,6 +4,7 @@ use super::operation::Operation;
 use super::order::Order;
 use super::records::Records;
 use super::{End, ShimError, Spec};
+use crate::crash::{self, CrashPoint};
 use crate::excerpt::clip;
 use crate::os::supervision;
 use crate::process::Detached;
@@ -47,6 +48,7 @@ impl Launcher {
         let log = records.path("shim.log");
         let stderr = open_log(&log).map_err(ShimError::io("create", &log))?;
         records.issue(&order.operation)?;
+        crash::point(CrashPoint::OperationTicketed);
         drop(order);
         let not_started = |source| ShimError::io("start the shim", &self.program)(source);
         let arguments = ["shim".as_ref(), directory.as_os_str()];
@@ -54,6 +56,7 @@ impl Launcher {
         let Detached { begun, mut ended } = detached.map_err(not_started)?;
         // The thread at the other end always answers.
         if begun.await.unwrap_or(Ok(false)).map_err(not_started)? {
+            crash::point(CrashPoint::OperationBegun);
             return Ok(Operation::owned(records, ended));
         }
         let _ = ended.wait_for(|ended| *ended).await;
@@ -77,7 +80,10 @@ impl Launcher {
         }
         Ok(match records.status()? {
             None => Found::NotStarted,
-            Some(_) => Found::Running(Operation::adopted(records)),
+            Some(_) => {
+                crash::point(CrashPoint::RecoveryAdopted);
+                Found::Running(Operation::adopted(records))
+            }
         })
     }
 }

@@ -5,7 +5,7 @@
 //! | `ticket-<operation>` | daemon | a shim may start something. The shim makes `status.json` of it; who takes it away before prevents that |
 //! | `status.json` | shim | [`Status`]: first without the program, before that is started, then with it |
 //! | `stop-request.json` | daemon | [`Request`]: the program is to be stopped |
-//! | `stop.json` | shim | [`Stopped`]: before each signal, what has been done including it |
+//! | `stop.json` | shim | [`Stopped`]: before and after each signal, what has been done including it |
 //! | `end.json` | shim, or the daemon if that is dead | [`Ended`] |
 //! | `stdout`, `stderr`, `shim.log` | program, shim | – |
 //! | `reserve` | shim | nothing: space that is freed when the disk is full |
@@ -66,6 +66,9 @@ pub(super) struct Stopped {
     pub(super) reason: StopReason,
     pub(super) interrupts: u8,
     pub(super) killed: bool,
+    /// Whether the last of that was done for certain: it is written down before and after.
+    #[serde(default)]
+    pub(super) is_sent: bool,
     /// When it was first asked.
     pub(super) at: SystemTime,
 }

@@ -7,6 +7,7 @@ use super::tree::Tree;
 use super::watch::{FREE_BYTES_MIN, Reserve, is_full};
 use super::{End, Exit, MARK, ShimError, Spec};
 use crate::confine::{ConfineError, Group, Prepared};
+use crate::crash::{self, CrashPoint};
 use crate::excerpt::clip;
 use crate::os::processes::Identity;
 use crate::os::{processes, supervision};
@@ -43,6 +44,7 @@ pub fn serve(directory: &Path) -> Result<(), ShimError> {
     let order = Order::read(&mut io::stdin().lock());
     let Order { operation, mut spec } =
         order.map_err(ShimError::io("read the specification for", directory))?;
+    crash::point(CrashPoint::ShimOrdered);
     let records = Records::of(directory);
     let confined = spec.confinement.prepare(&operation);
     let group = confined.as_ref().ok().and_then(Prepared::group).cloned();
@@ -60,6 +62,7 @@ pub fn serve(directory: &Path) -> Result<(), ShimError> {
         remove(group.as_ref());
         return claimed;
     }
+    crash::point(CrashPoint::ShimClaimed);
     let started = status.started;
     let end = match start(&records, &mut status, &mut spec, confined) {
         Ok((program, reserve)) => {
@@ -75,7 +78,9 @@ pub fn serve(directory: &Path) -> Result<(), ShimError> {
         }
     };
     remove(group.as_ref());
+    crash::point(CrashPoint::ShimProgramEnded);
     let written = write_end(&records, &end);
+    crash::point(CrashPoint::ShimEndWritten);
     tell_begun();
     written
 }
@@ -102,6 +107,7 @@ fn start(
     let reserve = Reserve::take(records).map_err(|error| chain(&error).to_string())?;
     let started = launch(directory, &status.operation, spec, &mut confined);
     let program = started.inspect_err(|_| reserve.free())?;
+    crash::point(CrashPoint::ShimStarted);
     // From now on, whatever goes wrong must not keep us from supervising it.
     if let Err(error) = supervision::hide_memory() {
         note(format_args!("failed to hide this process's memory: {error}"));
@@ -114,6 +120,7 @@ fn start(
     if let Err(error) = written {
         note(chain(&error));
     }
+    crash::point(CrashPoint::ShimStatusWritten);
     tell_begun();
     Ok((program, reserve))
 }

@@ -12,6 +12,7 @@ use super::tree::{Tree, reap_all_but};
 use super::usage::{Pressure, Usage};
 use super::watch::{Disk, Reserve, is_full};
 use super::{End, Exit, Orphan, Spec, Stop, StopReason};
+use crate::crash::{self, CrashPoint};
 use crate::os::{processes, supervision};
 use crate::process::Running;
 use crate::telemetry::chain;
@@ -304,7 +305,8 @@ impl<'a> Supervisor<'a> {
             return;
         };
         let Stop { reason, interrupts, killed, .. } = stop;
-        let stopped = Stopped { reason, interrupts, killed, at: self.asked_at };
+        let at = self.asked_at;
+        let stopped = Stopped { reason, interrupts, killed, is_sent: false, at };
         // SECURITY: walls::the_record_precedes_the_interrupt
         let written = self.records.write_stop(&stopped).or_else(|_| {
             self.reserve.free();
@@ -314,13 +316,16 @@ impl<'a> Supervisor<'a> {
             // It must be stopped all the same.
             note(chain(&error));
         }
+        crash::point(CrashPoint::ShimStopWritten);
         let done = match act {
             Act::Interrupt(_) => self.program.interrupt(),
             // The rest is swept at its end, which is now.
             Act::Kill => self.program.kill(),
         };
-        if let Err(error) = done {
-            note(format_args!("failed to stop the program: {error}"));
+        match done {
+            // Without this, whoever takes over has to be more careful than need be.
+            Ok(()) => drop(self.records.write_stop(&Stopped { is_sent: true, ..stopped })),
+            Err(error) => note(format_args!("failed to stop the program: {error}")),
         }
     }
 }

@@ -178,7 +178,7 @@ fn is_fruitful(mut file: Reader) -> Result<bool, TapeError> {
 }
 
 fn frame(file: &mut Reader) -> Result<Option<Vec<Entry>>, TapeError> {
-    match file.next()? {
+    match file.read()? {
         Read::Frame(content) => {
             postcard::from_bytes(&content).map(Some).map_err(|_| TapeError::Unreadable)
         }

@@ -5,6 +5,7 @@ use super::files::{self, blocking};
 use super::flight::{InFlight, not_begun};
 use super::tail::{Shown, Tails};
 use super::workspace::LogSink;
+use crate::crash::{self, CrashPoint};
 use crate::excerpt::Excerpt;
 use crate::os;
 use crate::shim::{End, Exit, Found, Launcher, Operation, ShimError, Spec, Stop, StopReason};
@@ -96,10 +97,18 @@ impl Follower {
                 // One in which nothing was started may be there.
                 let made = blocking(move || os::create_private_directory(&made).map(drop));
                 made.await.map_err(|error| io_fault("make a directory for", name, &error))?;
-                let operation = self.launcher.start(&directory, spec).await.map_err(fault)?;
-                self.follow(operation, tails, stoppable).await
+                let operation = match self.launcher.start(&directory, spec.clone()).await {
+                    // Nothing was started, and nothing will be by that shim: what has killed it may spare the next one.
+                    Err(error @ ShimError::Died { .. }) => {
+                        tracing::warn!(error = %chain(&error), "a shim died early; starting another one");
+                        self.launcher.start(&directory, spec).await
+                    }
+                    started => started,
+                };
+                self.follow(operation.map_err(fault)?, tails, stoppable).await
             }
         }?;
+        crash::point(CrashPoint::OperationEnded);
         Ok(Ended { end, stdout, stderr })
     }
 
@@ -126,7 +135,10 @@ impl Follower {
                 && let Some(reason) = self.flight.stop()
             {
                 match operation.interrupt(to_shim(reason)) {
-                    Ok(()) => is_interrupted = true,
+                    Ok(()) => {
+                        crash::point(CrashPoint::OperationStopRequested);
+                        is_interrupted = true;
+                    }
                     // The next look tries again.
                     Err(error) => {
                         tracing::error!(error = %chain(&error), "a process can't be interrupted")

@@ -21,7 +21,8 @@ use super::follow::{Ended, Follower, Verdict, sentence};
 use super::locks::{self, Evidences};
 use super::quarantine::Quarantine;
 use super::tail::Shown;
-use crate::shim::Spec;
+use crate::crash::{self, CrashPoint};
+use crate::shim::{self, Spec};
 use std::path::PathBuf;
 use std::time::Duration;
 use unwritten::Errored;
@@ -161,6 +162,13 @@ impl Context {
         }
     }
 
+    /// Whether a program was started by this call, in whichever attempt: if not, it has left nothing.
+    pub(super) fn has_started(&self, call: &str) -> bool {
+        let attempts = (1..).map(|attempt| numbered(call, attempt));
+        let mut attempts = attempts.take_while(|name| self.follower.knows(name));
+        attempts.any(|name| self.follower.directory.join(name).join(shim::STATUS).exists())
+    }
+
     /// Does what is to be done after a verb that took the lock.
     pub(super) async fn settle(
         &self,
@@ -200,6 +208,7 @@ impl Context {
             }
         };
         self.note_settled(call).await;
+        crash::point(CrashPoint::StateSettled);
         aftermath
     }
 

@@ -15,6 +15,7 @@ use super::sealed::OpenError;
 use super::state::Context;
 use super::store::Program;
 use super::{Shared, files};
+use crate::crash::{self, CrashPoint};
 use crate::run::{Behavior, RunId};
 use crate::shutdown::Abort;
 use crate::telemetry::chain;
@@ -231,11 +232,19 @@ async fn write_record<T: Serialize + Send + 'static>(
     call: Call<T>,
     answer: Option<T>,
 ) -> Result<(), OperationError> {
+    let point = match answer {
+        None => CrashPoint::CallRecorded,
+        Some(_) => CrashPoint::CallAnswered,
+    };
     let written = files::blocking(move || Ok(call.write(answer))).await;
     match written {
-        Ok(written) => written.map_err(|error| record_fault(&error)),
-        Err(error) => Err(OperationError::Fault(format!("failed to write a record: {error}"))),
+        Ok(written) => written.map_err(|error| record_fault(&error))?,
+        Err(error) => {
+            return Err(OperationError::Fault(format!("failed to write a record: {error}")));
+        }
     }
+    crash::point(point);
+    Ok(())
 }
 
 fn record_fault(error: &RecordError) -> OperationError {

@@ -134,6 +134,10 @@ pub struct RandomFaults {
     pub dropped_after: f64,
     /// Share whose processed answer breaks off in the middle.
     pub truncated: f64,
+    /// Share that is answered only after `delay`: longer than a client waits, it is a timeout to it.
+    pub delayed: f64,
+    /// See `delayed`.
+    pub delay: Duration,
 }
 
 impl RandomFaults {
@@ -146,11 +150,12 @@ impl RandomFaults {
             Some(after) => Fault::retry_after(503, after),
             None => Fault::status(503),
         };
-        let choices: [(f64, &dyn Fn() -> Fault); 4] = [
+        let choices: [(f64, &dyn Fn() -> Fault); 5] = [
             (self.unavailable, &unavailable),
             (self.dropped_before, &|| Fault::DropBefore),
             (self.dropped_after, &|| Fault::DropAfter),
             (self.truncated, &|| Fault::TruncatedBody),
+            (self.delayed, &|| Fault::Delay(self.delay)),
         ];
         for (share, fault) in choices {
             if drawn < share {

@@ -9,6 +9,7 @@ use super::outbound::Outbound;
 use super::secrets::HeaderSecrets;
 use crate::audit::Auditor;
 use crate::capability::Progress;
+use crate::crash::{self, CrashPoint};
 use crate::digest::Running;
 use crate::tape::{RequestDigest, Tape};
 use blockhouse_policy::{Grants, HttpPermit, Target};
@@ -194,6 +195,7 @@ impl Ready {
     where
         B: Body<Data = Bytes> + Send + Unpin + 'static,
     {
+        crash::point(CrashPoint::HttpPermitted);
         let slot = self.egress.budget.connection().await;
         let Self { egress, permit, head, patience } = self;
         let started = Instant::now();
@@ -215,6 +217,7 @@ impl Ready {
         audit(&egress, &permit, &connected);
         let connected = connected.map_err(|error| egress.over().unwrap_or(error))?;
 
+        crash::point(CrashPoint::HttpConnected);
         let request = request(&egress, permit.target(), head, body, &connected)?;
         let (mut sender, connection) = http1::Builder::new()
             .max_headers(HEADERS_MAX)
@@ -240,6 +243,7 @@ impl Ready {
                 return Err(SendError::Timeout { phase: Phase::Response, after });
             }
         };
+        crash::point(CrashPoint::HttpAnswered);
         // Nobody asked for another protocol; what would follow is not HTTP.
         if response.status() == StatusCode::SWITCHING_PROTOCOLS {
             return Err(SendError::Protocol("the server switched the protocol".to_owned()));

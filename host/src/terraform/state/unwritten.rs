@@ -1,6 +1,7 @@
 //! State that could not be written: kept before anything else, then pushed until it is where it belongs.
 
 use super::{Context, ERRORED, Locking, is_conflict};
+use crate::crash::{self, CrashPoint};
 use crate::shim::{Ladder, Orphan};
 use crate::terraform::answer::StateFate;
 use crate::terraform::command::{self, Tooling};
@@ -109,7 +110,10 @@ impl Context {
         };
         // SECURITY: e2e::terraform_workspace::a_state_that_can_not_be_written_is_kept_and_pushed_again
         match self.keep(state, call).await {
-            Ok(path) => Some(Errored::Kept(vec![path])),
+            Ok(path) => {
+                crash::point(CrashPoint::StateKept);
+                Some(Errored::Kept(vec![path]))
+            }
             Err(error) => {
                 tracing::error!(%error, "a state can't be kept");
                 Some(Errored::Left(format!("it is in `{}` only ({error})", path.display())))
@@ -195,6 +199,7 @@ impl Context {
         let pushed = self.follower.carry_out(name, spec, Shown::Errors, false).await;
         let ended = pushed.map_err(|error| Unpushed::of(error.to_string()))?;
         if matches!(ended.verdict(PUSH.expected), Verdict::Done(_)) {
+            crash::point(CrashPoint::StatePushed);
             return self.confirm(name, tooling, &file).await;
         }
         let errors = ended.errors().await;
@@ -229,7 +234,14 @@ impl Context {
             return Err(Unpushed::of("the backend took it, and can't be asked for it".to_owned()));
         }
         let stdout = ended.stdout.clone();
-        let there = blocking(move || version(File::open(stdout)?)).await;
+        // It is the whole state, in clear. Whoever comes by again without it pushes once more.
+        // SECURITY: e2e::crash_points::a_refused_state_survives_every_crash
+        let there = blocking(move || {
+            let there = version(File::open(&stdout)?);
+            files::remove(&stdout)?;
+            there
+        });
+        let there = there.await;
         // SECURITY: e2e::terraform_workspace::states::a_backend_that_forgets_what_it_took_is_not_believed
         match there {
             Ok(there) if there.is(&pushed) => Ok(()),

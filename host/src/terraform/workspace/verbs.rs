@@ -261,8 +261,10 @@ impl Workspace {
             let ended = match context.locked(&name, &tooling, spec, verb).await {
                 Ok(ended) => ended,
                 Err(error) => {
-                    // It may have been started, and what it has left is nowhere else.
-                    if let OperationError::Fault(why) = &error {
+                    // What it has left is nowhere else.
+                    if let OperationError::Fault(why) = &error
+                        && context.has_started(&name)
+                    {
                         context.follower.flight.tell(Report {
                             verb: verb.verb,
                             stopped: None,

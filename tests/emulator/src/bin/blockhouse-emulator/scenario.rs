@@ -194,6 +194,7 @@ impl Scenario {
                 dropped_before: random.dropped_before,
                 dropped_after: random.dropped_after,
                 truncated: random.truncated,
+                ..RandomFaults::default()
             });
         }
         for run in self.runs {
