@@ -7,7 +7,7 @@
 use crate::redact::Redactor;
 use blockhouse_policy::{Denied, Position};
 use std::collections::HashSet;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, PoisonError, RwLock};
 
 /// Denials and uses of secrets that are written per run, and signatures. Against a component that asks for something new for ever.
 const SUBJECTS_MAX: usize = 100;
@@ -34,7 +34,7 @@ pub struct About {
 #[derive(Debug)]
 pub struct Auditor {
     about: About,
-    redactor: Arc<Redactor>,
+    redactor: RwLock<Arc<Redactor>>,
     written: Mutex<Written>,
 }
 
@@ -82,7 +82,16 @@ impl Auditor {
     /// Events about this run, without its secrets: a component may ask for a host whose name is one.
     #[must_use]
     pub fn new(about: About, redactor: Arc<Redactor>) -> Self {
-        Self { about, redactor, written: Mutex::default() }
+        Self { about, redactor: RwLock::new(redactor), written: Mutex::default() }
+    }
+
+    /// From now on without what this one finds: a token has come up.
+    pub fn redact_with(&self, redactor: &Arc<Redactor>) {
+        *self.redactor.write().unwrap_or_else(PoisonError::into_inner) = Arc::clone(redactor);
+    }
+
+    fn redactor(&self) -> Arc<Redactor> {
+        Arc::clone(&self.redactor.read().unwrap_or_else(PoisonError::into_inner))
     }
 
     /// Policy said no at call time: `what` is the kind of thing (`secret`, `http`), `subject` the thing that was asked for.
@@ -100,7 +109,8 @@ impl Auditor {
 
     fn deny(&self, what: &'static str, subject: &str, rule: &str, place: Place<'_>) -> bool {
         // SECURITY: audit::secrets_are_in_no_event
-        let (subject, rule) = (self.redactor.redact(subject), self.redactor.redact(rule));
+        let redactor = self.redactor();
+        let (subject, rule) = (redactor.redact(subject), redactor.redact(rule));
         let subject = clip(&subject);
         let is_first = self.is_first(what, subject);
         if is_first {
@@ -111,7 +121,8 @@ impl Auditor {
 
     /// A connection for a request, or the attempt at one: where to by name and by address, what allowed it and what came of it.
     pub fn egress(&self, target: &str, address: Option<&str>, result: &str, at: Option<&Position>) {
-        let target = &*self.redactor.redact(target);
+        let redactor = self.redactor();
+        let target = &*redactor.redact(target);
         event!(self, info, "egress", Place::of(at), { target_host = target, address, result, }, "outbound HTTP");
     }
 
@@ -135,7 +146,8 @@ impl Auditor {
 
     /// The document of the run was put into a request to `target`.
     pub fn document(&self, target: &str, at: &Position) {
-        let target = &*self.redactor.redact(target);
+        let redactor = self.redactor();
+        let target = &*redactor.redact(target);
         if self.is_first("document", target) {
             event!(self, info, "document", Place::of(Some(at)), { target_host = target, }, "the run's document was given away");
         }

@@ -71,6 +71,8 @@ points! {
     HttpPermitted "http.permitted" "The component's request is permitted; nobody is connected to."
     HttpConnected "http.connected" "There is a connection for the request; nothing of it is sent."
     HttpAnswered "http.answered" "The request is answered; the component does not know."
+    TapeWritten "tape.written" "What came from outside is on the run's tape, perhaps that a request is about to be sent; the component does not know."
+    TapeResumed "tape.resumed" "The run's tape is found, and that this process goes on with it is written down; the component does not exist."
     CallRecorded "call.recorded" "It is written down that a program is about to be started; none is."
     CallAnswered "call.answered" "What a call without a program has come to is written down; the component does not know."
     OperationTicketed "operation.ticketed" "A shim may start a program; there is no shim."

@@ -3,7 +3,7 @@
 use crate::admit::{AdmittedRun, Route};
 use crate::excerpt::clip;
 use crate::outcome::{Failure, Fault, Outcome};
-use crate::redact::{self, Redactor};
+use crate::redact::{self, Matcher, Redactor};
 use crate::run::{Json, OpenedDocument, OpenedInput, OpenedRun, Run, Value};
 use crate::share::SharedRun;
 use crate::shutdown::Abort;
@@ -70,7 +70,7 @@ pub async fn prepare<'a>(
         let run = open(run, &protection, &stop)?;
         // A document that was read can be read again; if not, whoever needs it says so.
         let document = document.and_then(|sealed| OpenedDocument::of(sealed.expose_secret(), &run));
-        let (redactor, warnings) = redactor(&run).map_err(|error| {
+        let (redactor, warnings) = redactor(&run, document.as_ref()).map_err(|error| {
             let detail = chain(&error).to_string();
             Outcome::Faulted(Fault { detail, retryable: false })
         })?;
@@ -124,18 +124,27 @@ fn warn(warnings: &[redact::Warning]) {
     }
 }
 
-/// What finds the run's secrets, and those that it won't find.
+/// What finds the run's secrets, and those that it won't find. The run token is one of them if the document may be given away: whoever
+/// gets it may repeat it.
 ///
 /// # Errors
 /// If it can't be built. The run must not be executed then.
-pub fn redactor(run: &OpenedRun) -> Result<(Redactor, Vec<redact::Warning>), redact::BuildError> {
+pub fn redactor(
+    run: &OpenedRun,
+    document: Option<&OpenedDocument>,
+) -> Result<(Redactor, Vec<redact::Warning>), redact::BuildError> {
     // Inputs and settings apart: those of the definition are the same in all its runs.
     let inputs = run.inputs.iter().map(|input| (input.key.as_str(), &input.value));
     let settings = run.settings.iter().map(|(key, value)| (key.as_str(), value));
     let (settings, mut warnings) = SETTINGS.matcher(&secrets_of(settings))?;
     let (inputs, more) = INPUTS.matcher(&secrets_of(inputs))?;
     warnings.extend(more);
-    Ok((Redactor::of(settings.into_iter().chain(inputs)), warnings))
+    // SECURITY: walls::the_run_token_that_a_server_repeats_is_in_no_text_that_is_shown
+    let token = match document.and_then(OpenedDocument::run_token) {
+        Some(token) => Matcher::of_token("run token", &token)?.map(Arc::new),
+        None => None,
+    };
+    Ok((Redactor::of(settings.into_iter().chain(inputs).chain(token)), warnings))
 }
 
 /// The same for a run that is not to be executed, but told about. Blocks.

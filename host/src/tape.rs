@@ -16,6 +16,7 @@ mod file;
 
 pub use entry::{Answer, Entry, Failed, Question, RequestDigest};
 
+use crate::crash::{self, CrashPoint};
 use crate::digest::Digest;
 use crate::frames::FramesError;
 use crate::telemetry::chain;
@@ -158,6 +159,7 @@ impl Tape {
             Recorder::new(directory, Arc::clone(key.public()), recording.following(), first);
         // At once: by this the next process knows how often it was tried.
         recorder.write(&[], true)?;
+        crash::point(CrashPoint::TapeResumed);
         Ok(Self::new(Mode::Replaying(recording, recorder), seed, component, true))
     }
 

@@ -175,7 +175,8 @@ impl Timeline {
 
     /// Keeps these secrets out of everything that is said from now on.
     ///
-    /// Set before the component starts: what was said before was said without knowing them.
+    /// Set before the component starts, and again when a token comes up: what was said before was said without knowing them. Whoever
+    /// redacts must know what is known now.
     pub fn redact_with(&mut self, redactor: &Arc<Redactor>) {
         self.door.redactor = Arc::clone(redactor);
         for step in &mut self.steps {
@@ -189,10 +190,10 @@ impl Timeline {
         self.door.clone()
     }
 
-    /// Whether what is said is searched for secrets.
+    /// What finds the secrets.
     #[must_use]
-    pub fn has_secrets(&self) -> bool {
-        !self.door.redactor.is_empty()
+    pub fn redactor(&self) -> &Arc<Redactor> {
+        &self.door.redactor
     }
 
     /// Counts the changes.

@@ -55,6 +55,7 @@ async fn bench() -> Result<()> {
     let asked = emulator.wait_until(patience(), |view| view.requests(Claim) > 2);
     daemon.until(asked).await??;
     let idle = daemon.resident_bytes()? >> 10;
+    let idle_parts = Parts::of(daemon.id())?;
 
     let base = github.api_url().replace("127.0.0.1", "localhost");
     for number in 0..RUNS {
@@ -83,8 +84,80 @@ async fn bench() -> Result<()> {
         above >> 10,
         above / RUNS as u64,
     ));
+    Parts::of(daemon.id())?.report(&idle_parts);
     Ok(())
 }
+
+/// KiB in memory, by what they are mapped for.
+#[derive(Default)]
+struct Parts {
+    /// The stacks on which guests and what they call are executed.
+    stacks: u64,
+    /// What guests have changed of what their memories began with.
+    images: u64,
+    /// What guests have beyond that.
+    grown: u64,
+    /// What the daemon has allocated.
+    heap: u64,
+    /// Code and the rest.
+    files: u64,
+}
+
+impl Parts {
+    fn of(process: u32) -> Result<Self> {
+        let mut parts = Self::default();
+        let (mut kind, mut end) = (Kind::Heap, 0);
+        for line in fs::read_to_string(format!("/proc/{process}/smaps"))?.lines() {
+            if let Some(kib) = line.strip_prefix("Rss:") {
+                let kib: u64 = kib.trim().trim_end_matches(" kB").parse()?;
+                *match kind {
+                    Kind::Stack => &mut parts.stacks,
+                    Kind::Image => &mut parts.images,
+                    Kind::Grown => &mut parts.grown,
+                    Kind::Heap => &mut parts.heap,
+                    Kind::File => &mut parts.files,
+                } += kib;
+            }
+            let mut words = line.split_whitespace();
+            let range = words.next().and_then(|range| range.split_once('-'));
+            let Some((start, until)) = range else { continue };
+            let start = u64::from_str_radix(start, 16)?;
+            let before = std::mem::replace(&mut end, u64::from_str_radix(until, 16)?);
+            // Permissions, offset, device and inode stand in front of the name.
+            kind = match words.nth(4) {
+                Some(name) if name.starts_with("/memfd:wasm") => Kind::Image,
+                Some(name) if !name.starts_with('[') => Kind::File,
+                None if start == before && matches!(kind, Kind::Image | Kind::Grown) => Kind::Grown,
+                None if end - start == STACK => Kind::Stack,
+                Some(_) | None => Kind::Heap,
+            };
+        }
+        Ok(parts)
+    }
+
+    fn report(&self, idle: &Self) {
+        let per_run = |now: u64, idle: u64| now.saturating_sub(idle) / RUNS as u64;
+        report(&format!(
+            "KiB per run: stack {}, guest's data {}, guest's heap {}, host's heap {}, files {}",
+            per_run(self.stacks, idle.stacks),
+            per_run(self.images, idle.images),
+            per_run(self.grown, idle.grown),
+            per_run(self.heap, idle.heap),
+            per_run(self.files, idle.files),
+        ));
+    }
+}
+
+enum Kind {
+    Stack,
+    Image,
+    Grown,
+    Heap,
+    File,
+}
+
+/// Bytes of the stack of a run, which nothing else has; a guard page is between each two.
+const STACK: u64 = 2 << 20;
 
 /// Runs that nobody has claimed, and runs that are in progress.
 async fn emulator_counts(emulator: &Emulator) -> Result<[usize; 2]> {

@@ -40,7 +40,8 @@ mod terraform_walls;
 mod terraform_workspace;
 
 use blockhouse_emulator::{Emulator, RunState, RunView, Status};
-use blockhouse_tests::{API_KEY, CERTIFICATE};
+use blockhouse_tests::{API_KEY, CERTIFICATE, patience};
+use uuid::Uuid;
 
 /// An emulator that seals to the test key and accepts the test API key.
 async fn emulator() -> Emulator {
@@ -58,8 +59,37 @@ fn assert_ended(run: &RunView, state: RunState) {
     assert!(!run.steps.iter().any(|step| open(step.status)), "{run:#?}");
 }
 
+/// Aborts a run and waits until its daemon knows, while the run itself is held up.
+async fn abort_and_be_heard(emulator: &Emulator, id: &Uuid) {
+    emulator.abort(id);
+    let before = emulator.run(id).expect("the run exists").updates;
+    // The next update's answer tells the daemon, and the one after that shows that it was heard.
+    let heard = emulator
+        .wait_until(patience(), |view| view.run(id).is_some_and(|run| run.updates >= before + 2));
+    heard.await.expect("the daemon hears of the abort");
+}
+
 /// All that the run's user or operator can read.
 fn all_text(run: &RunView) -> String {
     let steps = run.steps.iter().flat_map(|step| [&step.user_message, &step.system_message]);
     steps.chain([&run.summary]).flatten().map(String::as_str).collect::<Vec<_>>().join("\n")
+}
+
+/// What a run has used, as its log tells.
+struct Used {
+    million_instructions: f64,
+    memory_mib: f64,
+}
+
+impl Used {
+    #[track_caller]
+    fn by(run: &RunView) -> Self {
+        let text = all_text(run);
+        let used = text.lines().find_map(|line| line.strip_prefix("used "));
+        let words: Vec<_> = used.expect("its log tells it").split(' ').collect();
+        let number = |at: usize| words[at].parse::<f64>().expect("a number");
+        // Such as `12.3 of 10000 million instructions, 1.1 MiB of …`.
+        assert_eq!((words[3], words[6]), ("million", "MiB"), "{words:?}");
+        Self { million_instructions: number(0), memory_mib: number(5) }
+    }
 }

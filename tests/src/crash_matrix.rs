@@ -79,7 +79,8 @@ const RUN: &[P] = &[
 const LONG: &[P] = &[P::ReportStepsWritten, P::ReportAccepted];
 
 /// Those that send requests.
-const HTTP: &[P] = &[P::HttpPermitted, P::HttpConnected, P::HttpAnswered];
+const HTTP: &[P] =
+    &[P::HttpPermitted, P::HttpConnected, P::HttpAnswered, P::TapeWritten, P::EndDirectoryRemoved];
 
 /// Those with a directory.
 const DIRECTORY: &[P] = &[P::DirectoryMade, P::EndDirectoryRemoved];
@@ -87,6 +88,7 @@ const DIRECTORY: &[P] = &[P::DirectoryMade, P::EndDirectoryRemoved];
 /// Those that drive programs.
 const NATIVE: &[P] = &[
     P::WorkspaceEntered,
+    P::TapeWritten,
     P::CallRecorded,
     P::CallAnswered,
     P::OperationTicketed,
@@ -137,11 +139,18 @@ impl Story {
             Self::Aborted => &[&[P::OperationStopRequested, P::ShimStopWritten]],
             Self::ManualAgain => &[
                 RECOVERY,
-                &[P::ComponentInstantiated, P::ComponentReturned, P::EndDecided, P::EndWritten],
+                &[P::TapeResumed, P::ComponentInstantiated, P::ComponentReturned],
+                &[P::EndDecided, P::EndWritten, P::EndDirectoryRemoved],
             ],
             Self::ApplyAgain => &[
                 RECOVERY,
-                &[P::RecoveryAdopted, P::OperationEnded, P::StateSettled, P::ComponentReturned],
+                &[
+                    P::TapeResumed,
+                    P::RecoveryAdopted,
+                    P::OperationEnded,
+                    P::StateSettled,
+                    P::ComponentReturned,
+                ],
                 &[P::EndDecided, P::EndWritten, P::EndDirectoryRemoved, P::EndAccepted],
             ],
             Self::Stopped => &[&[P::ShutdownDraining, P::ShutdownAborting, P::ShutdownDrained]],
@@ -164,6 +173,7 @@ impl Story {
         match point {
             P::ClaimAnswered => Promise::TimesOut,
             P::HttpAnswered | P::HttpConnected => Promise::GoesOnOrFails,
+            P::TapeWritten if self.passes().contains(&P::HttpConnected) => Promise::GoesOnOrFails,
             // A shim that is killed is the end of its program, see `kill_matrix`: interrupted, so that no state is lost.
             P::ShimStarted | P::ShimStatusWritten => {
                 Promise::Fails("its supervisor was told to end")

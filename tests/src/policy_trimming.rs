@@ -2,12 +2,15 @@
 
 use anyhow::{Context as _, Result};
 use blockhouse::embedded::POLICIES;
-use blockhouse_policy::Limits;
+use blockhouse_policy::{Limit, Limits};
 use std::path::Path;
 use toml::{Table, Value};
 
 /// Keys of rules whose items each grant something.
 const LISTS: &[&str] = &["hosts", "in", "keys", "ports", "schemes", "verbs"];
+
+/// By how much a limit may exceed what the worst run that shall go well takes: services grow, and some requests are sent again.
+pub const HEADROOM: f64 = 3.0;
 
 /// A shipped policy, in which only what tests need differs.
 #[derive(Clone, Debug)]
@@ -115,6 +118,25 @@ impl ShippedPolicy {
         }
     }
 
+    /// The limits of the file that don't fit, and why. `needed` says what the worst run that shall go well takes of each, in the file's
+    /// units, times in seconds. A limit fits if it is that or up to [`HEADROOM`] times that, or the least that can be set.
+    #[must_use]
+    pub fn ill_fitting(&self, needed: &[(&str, f64)]) -> Vec<String> {
+        let limits = self.0.get("limits").and_then(Value::as_table).into_iter().flatten();
+        let problem = |(key, value): (&String, &Value)| {
+            let Some((_, needed)) = needed.iter().find(|(name, _)| name == key) else {
+                return Some(format!("`{key}`: nobody says what is needed"));
+            };
+            let (Some(value), Some(limit)) = (number(value), limit(key)) else {
+                return Some(format!("`{key}` is no limit that is known here"));
+            };
+            let allowed = value as f64;
+            let fits = *needed <= allowed && (allowed <= HEADROOM * needed || value == limit.min);
+            (!fits).then(|| format!("`{key}`: {value} is set, {needed:.1} are needed"))
+        };
+        limits.filter(|(key, _)| *key != "reason").filter_map(problem).collect()
+    }
+
     fn in_http(mut self, key: &str, value: Value) -> Self {
         let rules = self.0.get_mut("http").and_then(Value::as_array_mut);
         for rule in rules.into_iter().flatten().filter_map(Value::as_table_mut) {
@@ -201,13 +223,38 @@ fn remove(value: &mut Value, path: &[Place]) {
 }
 
 fn is_wider(key: &str, value: &Value) -> bool {
-    let limit = Limits::TABLE.iter().find(|limit| limit.key == key);
-    let number = match value {
+    let default = limit(key).and_then(|limit| limit.default);
+    // What this does not know shall be looked at, too.
+    default.zip(number(value)).is_none_or(|(default, number)| number > default)
+}
+
+fn limit(key: &str) -> Option<&'static Limit> {
+    Limits::TABLE.iter().find(|limit| limit.key == key)
+}
+
+/// In the file's units, times in seconds.
+fn number(value: &Value) -> Option<u64> {
+    match value {
         Value::Integer(number) => u64::try_from(*number).ok(),
         Value::String(time) => humantime::parse_duration(time).ok().map(|time| time.as_secs()),
         _ => None,
-    };
-    let default = limit.and_then(|limit| limit.default);
-    // What this does not know shall be looked at, too.
-    default.zip(number).is_none_or(|(default, number)| number > default)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_limit_fits_what_is_needed() {
+        let policy = "[limits]\nreason = 'x'\nfuel = 300\nwall_time = '2m'\nhttp_connections = 1\n";
+        let policy = ShippedPolicy(policy.parse().unwrap());
+        let ill = |fuel: f64, time: f64| {
+            let needed = [("fuel", fuel), ("wall_time", time), ("http_connections", 0.1)];
+            policy.ill_fitting(&needed)
+        };
+        assert_eq!(ill(100.0, 120.0), [""; 0]);
+        assert_eq!(ill(99.0, 121.0).len(), 2, "too wide, and too narrow");
+        assert_eq!(policy.ill_fitting(&[]).len(), 3);
+    }
 }

@@ -21,7 +21,7 @@ pub(crate) mod wasi_http_request;
 use crate::trial::{Ended, Trial};
 use blockhouse::run::Value;
 use blockhouse_artifacts::HTTP_REQUEST;
-use server::{Names, Server};
+use server::{Names, Server, response};
 use std::sync::Arc;
 
 /// A policy that grants `api.test` on this port, by `http`, at an address of this machine.
@@ -46,6 +46,30 @@ fn everything_for(key: &str) -> String {
          [[secrets.use]]\nreason = 'x'\nkeys = ['*']\nin = ['http', 'jwt', 'outputs', 'terraform']\nhosts = ['*']\n\
          [terraform]\nreason = 'x'\nverbs = ['plan']\nrepositories = ['ssh://git.invalid/*']\nreveal_code = true\n"
     )
+}
+
+/// A server that repeats what it was sent, in its error's text and in a header.
+async fn repeating() -> Server {
+    Server::start(|seen| {
+        let authorization = seen.header("authorization").join("");
+        let body = format!("no access for {authorization} with {}", seen.body);
+        response(403, &format!("x-refused: {authorization}\r\n"), &body)
+    })
+    .await
+}
+
+/// The component has told what the server said, and this takes the place of what it was sent in all of it.
+#[track_caller]
+fn nothing_was_repeated(ended: &Ended, secret: &str, marker: &str) {
+    assert!(!format!("{ended:?}").contains(secret), "{ended:?}");
+    let [step, named] = ended.steps.as_slice() else { panic!("{ended:?}") };
+    let marker = format!("no access for {marker}");
+    let output = format!("{:?}", ended.output("answer"));
+    let told = [step.user_message.as_deref(), ended.summary.as_deref(), Some(&*output)];
+    for text in told.into_iter().chain([Some(&*named.display_name), Some(&*ended.told)]) {
+        assert!(text.unwrap().contains(&marker), "`{marker}` is not in {text:?}: {ended:?}");
+    }
+    assert_eq!(ended.told.matches(&marker).count(), 2, "{}", ended.told);
 }
 
 /// Each answer to an attempt at something else than a request is no, and for this reason.

@@ -184,7 +184,7 @@ impl Trial {
     /// The secrets that are not redacted everywhere, and why.
     pub(crate) fn warnings(&mut self) -> Vec<(String, &'static str)> {
         let run = opened_run(std::mem::take(&mut self.inputs));
-        let (_, warnings) = redactor(&run).unwrap();
+        let (_, warnings) = redactor(&run, None).unwrap();
         self.inputs = run.inputs;
         warnings.into_iter().map(|warning| (warning.key, warning.omission.reason())).collect()
     }
@@ -230,7 +230,7 @@ impl Trial {
             "GITHUB_WORKFLOW".clone_into(&mut run.run.definition.implementation.kind);
             Arc::new(OpenedDocument::of(&text, &run).unwrap())
         });
-        let redactor = Arc::new(redactor(&run).unwrap().0);
+        let redactor = Arc::new(redactor(&run, document.as_deref()).unwrap().0);
         progress.change(|timeline| timeline.redact_with(&redactor));
         let job = Job {
             run,

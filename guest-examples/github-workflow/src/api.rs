@@ -6,10 +6,6 @@ use crate::token::{Token, issue};
 use blockhouse_sdk::{CallError, Client, Host, Request, Response};
 use serde::Deserialize;
 use serde::de::DeserializeOwned;
-use std::time::Duration;
-
-/// Of the hour that a token lives.
-const TOKEN_USED: Duration = Duration::from_secs(50 * 60);
 
 /// As many jobs as GitHub gives at once, and how often it is asked for more: a matrix has 256 at most.
 const PAGE: usize = 100;
@@ -86,7 +82,7 @@ impl<'h, 'a, H: Host> Api<'h, 'a, H> {
     /// Gets a token, unless there is one that lives long enough.
     pub(crate) fn authenticate(&mut self) -> Result<(), CallError> {
         let now = self.host.uptime();
-        let is_old = |token: &Token<_>| now.saturating_sub(token.issued) >= TOKEN_USED;
+        let is_old = |token: &Token<_>| now >= token.renew_at;
         if self.token.as_ref().is_none_or(is_old) {
             self.token = None;
             self.token = Some(issue(self.host, &self.client, self.settings)?);

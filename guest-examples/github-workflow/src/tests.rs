@@ -16,6 +16,8 @@ const API: &str = "https://api.github.example/repos/acme/infra";
 struct GitHub {
     /// The answer to a dispatch: with `return_run_details`, and without.
     dispatch: [(u16, &'static str); 2],
+    /// When the n-th token expires.
+    expires: fn(usize) -> &'static str,
     jobs: &'static str,
     permission: &'static str,
     /// What the run of the workflow is like when it is looked at for the n-th time.
@@ -36,6 +38,7 @@ impl Default for GitHub {
     fn default() -> Self {
         Self {
             dispatch: [(200, DETAILS), (204, "")],
+            expires: |_| "2026-11-02T11:00:00Z",
             jobs: JOBS,
             permission: "write",
             run: |looks| if looks < 3 { RUNNING } else { SUCCESS },
@@ -46,18 +49,19 @@ impl Default for GitHub {
 
 impl GitHub {
     fn host(self) -> Script<'static> {
-        let looks = Cell::new(0);
+        let (looks, tokens) = (Cell::new(0), Cell::new(0));
         Script::new(move |sent: &Sent, _| {
             let path = sent.url.strip_prefix("https://api.github.example").unwrap();
             let (status, body) = match (sent.method, path) {
                 ("GET", "/repos/acme/infra/installation") => (200, r#"{"id":5}"#.to_owned()),
-                ("POST", "/app/installations/5/access_tokens") => (
-                    201,
-                    format!(
-                        r#"{{"token":"installed","permissions":{{"actions":"{}"}}}}"#,
-                        self.permission
-                    ),
-                ),
+                ("POST", "/app/installations/5/access_tokens") => {
+                    tokens.set(tokens.get() + 1);
+                    let (expires, permission) = ((self.expires)(tokens.get()), self.permission);
+                    let body = format!(
+                        r#"{{"token":"installed","expires_at":"{expires}","permissions":{{"actions":"{permission}"}}}}"#
+                    );
+                    (201, body)
+                }
                 ("POST", path) if path.ends_with("/dispatches") => {
                     let [with, without] = self.dispatch;
                     let asks = sent.body.contains("return_run_details");

@@ -216,13 +216,10 @@ impl<'h, H: Host> Client<'h, H> {
             let was_unsent = answer.as_ref().is_err_and(repeat::was_unsent);
             let wait = match &answer {
                 _ if self.is_stopping || !(request.is_repeatable || was_unsent) => None,
-                Ok(response) => repeat::after_answer(
-                    response.status,
-                    response.header("retry-after"),
-                    tries,
-                    self.host.now(),
-                    self.host.random(),
-                ),
+                Ok(response) => {
+                    let asked = repeat::asked(|name| response.header(name), self.host.now());
+                    repeat::after_answer(response.status, asked, tries, self.host.random())
+                }
                 Err(error) => repeat::after_error(error, tries, self.host.random()),
             };
             let Some(wait) = wait else { return answer };

@@ -29,7 +29,7 @@ pub(crate) use secrets::HeaderSecrets;
 pub(crate) use send::Egress;
 pub use tls::{BuildError, BuildErrorKind};
 
-use super::types::{Origin, SecretHandle};
+use super::types::Origin;
 use crate::sandbox::bindings::blockhouse::block::http::{
     Host, Request, Response, SendError as Answer,
 };
@@ -42,6 +42,7 @@ use http_body_util::{BodyExt as _, Full};
 use send::Patience;
 use std::time::Duration;
 use taken::{Pointer, Taken};
+use tokio_util::task::AbortOnDropHandle;
 use zeroize::Zeroize as _;
 
 impl Host for RunState {
@@ -83,22 +84,22 @@ impl RunState {
         let (digest, sent) = (ready.digest(&body), body.len());
         let is_repeatable = is_repeatable || ready.is_idempotent();
         let live = async {
-            let exchange = async {
-                let response = ready.send(Full::new(body)).await?;
-                whole(response, max).await
-            };
             let aborted = async {
                 match abort {
                     Some(abort) => abort.aborted().await,
                     None => std::future::pending().await,
                 }
             };
+            let exchange = async move {
+                let response = ready.send(Full::new(body)).await?;
+                whole(response, max).await
+            };
             tokio::select! {
                 // First: once the run is being stopped, nothing is sent.
                 // SECURITY: walls::an_interruptible_request_ends_with_the_abort
                 biased;
                 _ = aborted => tape::Answer::Failed(Failed::Aborted, String::new()),
-                received = exchange => received.unwrap_or_else(tape::Answer::from),
+                received = apart(exchange) => received.unwrap_or_else(tape::Answer::from),
             }
         };
         let answer = match self.tape.answered(digest).map_err(HostError::from)? {
@@ -133,11 +134,16 @@ impl RunState {
         if let Some(Taken { body, secret: text }) = pointer.take(&response.body) {
             response.body.zeroize();
             response.body = body;
-            let handle = SecretHandle { origin: Origin::Received(from), text };
-            response.secret = Some(self.table.push(handle)?);
+            // SECURITY: walls::a_received_secret_that_a_server_repeats_is_in_no_text_that_is_shown
+            response.secret = Some(self.hidden(Origin::Received(from), text)?);
         }
         Ok(response)
     }
+}
+
+/// What was to send and receive has panicked, or its runtime ends.
+fn given_up() -> CallError {
+    SendError::Protocol("the request was given up".to_owned()).into()
 }
 
 fn patience(milliseconds: Option<u64>) -> Patience {
@@ -169,6 +175,14 @@ fn split(url: &str) -> Result<(&str, &str, &str), SendError> {
     let end = rest.find(['/', '?']).unwrap_or(rest.len());
     let (authority, path) = rest.split_at_checked(end).ok_or_else(no_url)?;
     Ok((scheme, authority, path))
+}
+
+/// Carries an exchange out in a task of its own, which ends with this: what is deep in it, TLS above all, would stay in the memory of the run's
+/// own stack as long as it waits.
+async fn apart<T: Send + 'static>(
+    exchange: impl Future<Output = Result<T, CallError>> + Send + 'static,
+) -> Result<T, CallError> {
+    AbortOnDropHandle::new(tokio::spawn(exchange)).await.unwrap_or_else(|_| Err(given_up()))
 }
 
 /// Reads a response whole, up to `max` bytes.

@@ -76,7 +76,7 @@ impl Host for RunState {
             }
         };
         self.auditor.signed(&key, permit.rule());
-        Ok(Ok(self.table.push(SecretHandle { origin: Origin::Signed { key }, text })?))
+        Ok(Ok(self.hidden(Origin::Signed { key }, text)?))
     }
 }
 

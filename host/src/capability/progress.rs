@@ -2,6 +2,7 @@
 
 use crate::capability::types::{Origin, SecretHandle};
 use crate::outcome::{LimitHit, LimitName};
+use crate::redact::{BuildError, Redactor};
 use crate::sandbox::bindings::blockhouse::block::progress::{
     Host, HostStep, OutputType, OutputValue, StepDeclaration, StepError,
 };
@@ -12,9 +13,9 @@ use crate::timeline::{
     self, DeclareError, Door, NewStep, Output, OutputKind, StepIndex, Timeline, byte_pieces, pieces,
 };
 use blockhouse_policy::Denied;
-use secrecy::ExposeSecret;
+use secrecy::{ExposeSecret, SecretString};
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
-use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 use tokio::sync::Notify;
 use wasmtime::component::Resource;
@@ -115,9 +116,22 @@ impl Progress {
         Ok(())
     }
 
+    /// Keeps a token that has come up out of everything that is said from now on. Returns what finds all that is known.
+    ///
+    /// # Errors
+    /// If it can't be found; the run must not go on then.
+    pub fn hide(&self, key: &str, token: &SecretString) -> Result<Arc<Redactor>, BuildError> {
+        // Not in the middle of a text.
+        let _writing = self.writing.lock().unwrap_or_else(PoisonError::into_inner);
+        let known = Arc::clone(self.timeline().redactor());
+        let redactor = Arc::new(known.and(key, token)?);
+        self.timeline().redact_with(&redactor);
+        Ok(redactor)
+    }
+
     /// Counts text that the component says.
     pub(crate) fn charge_text(&self, bytes: usize) {
-        let per_byte = if self.timeline().has_secrets() { PER_SEARCHED_BYTE } else { 1 };
+        let per_byte = if self.timeline().redactor().is_empty() { 1 } else { PER_SEARCHED_BYTE };
         let bytes = u64::try_from(bytes).unwrap_or(u64::MAX);
         self.work.fetch_add(bytes.saturating_mul(per_byte), Ordering::Relaxed);
     }
@@ -362,10 +376,7 @@ fn output_kind(kind: OutputType) -> OutputKind {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::redact::Redactor;
     use blockhouse_policy::Limits;
-    use secrecy::SecretString;
-    use std::sync::Arc;
 
     fn progress() -> (Progress, StepIndex) {
         let progress = Progress::new(Timeline::new(&Limits::default()), Abort::default());
@@ -398,5 +409,20 @@ mod tests {
         progress.change(|timeline| timeline.redact_with(&redactor));
         progress.charge_text(1000);
         assert_eq!((progress.take_work(), progress.take_work()), (1000 * PER_SEARCHED_BYTE, 0));
+    }
+
+    #[test]
+    fn a_token_that_comes_up_is_hidden_in_what_is_said_from_then_on() {
+        let (progress, step) = progress();
+        progress.log(step, "before: token-4711, and the beginning of one: tok").unwrap();
+        let token = SecretString::from("token-4711");
+        progress.hide("token", &token).unwrap();
+        progress.write(b"en-4711, token-4711.").unwrap();
+        progress.log(step, "token-4711").unwrap();
+        let told = progress.door().message("token-4711").into_string();
+        let log = progress.timeline().changes_since(0).steps.remove(0).log.unwrap();
+        assert_eq!(told, "[secret token]");
+        assert_eq!(log.matches("token-4711").count(), 1, "{log}");
+        assert!(log.ends_with("\nen-4711, [secret token].\n[secret token]\n"), "{log}");
     }
 }

@@ -8,6 +8,9 @@ use std::fmt;
 use std::sync::Arc;
 use wasmtime::component::Resource;
 
+/// Fuel for looking for one more secret from now on: 0.1 to 0.4 ms, in which a guest executes about this many instructions.
+const PER_HIDDEN: usize = 1_000_000;
+
 /// A sensitive value that the component may use; it holds an index to it and nothing else.
 #[derive(Debug)]
 #[expect(unreachable_pub, reason = "the generated bindings re-export it")]
@@ -56,6 +59,15 @@ impl Origin {
         match self {
             Self::Received(_) | Self::Signed { .. } => self.to_string(),
             Self::Run(entry) => entry.key.clone(),
+        }
+    }
+
+    /// What is shown in its place.
+    fn marker(&self) -> String {
+        match self {
+            Self::Received(_) => "token received".to_owned(),
+            Self::Run(entry) => entry.key.clone(),
+            Self::Signed { key } => format!("token of {key}"),
         }
     }
 
@@ -109,6 +121,20 @@ impl HostSecret for RunState {
 }
 
 impl RunState {
+    /// A handle of a secret that has come up during the run. What is said from now on is searched for it: the component never sees it, but
+    /// a server may repeat what it was sent.
+    // SECURITY: walls::tokens_that_a_server_repeats_are_in_no_text_that_is_shown
+    pub(super) fn hidden(
+        &mut self,
+        origin: Origin,
+        text: SecretString,
+    ) -> wasmtime::Result<Resource<SecretHandle>> {
+        self.charge(PER_HIDDEN);
+        let redactor = self.progress.hide(&origin.marker(), &text)?;
+        self.auditor.redact_with(&redactor);
+        Ok(self.table.push(SecretHandle { origin, text })?)
+    }
+
     /// Which rule shows it to the component.
     fn seen(&self, entry: &Entry) -> Result<Position, Denied> {
         // SECURITY: walls::a_secret_is_not_revealed_without_a_grant

@@ -25,17 +25,39 @@ const PIECE_MAX: usize = 64;
 /// Bytes by which a piece may be longer than planned, so that it ends with a character.
 const CHARACTER_MAX: usize = 4;
 
-/// Bytes of all patterns of a set of secrets; a run has two, its settings and its inputs. All forms of a key of 4096 bits are half of it, those of a password of 40 characters 1 KiB; of
-/// more, there are the forms that matter most. Against secrets of megabytes: the automaton takes 17 times as much memory (4 MiB),
-/// and 60 times while it is built (15 MiB).
-const PATTERNS_MAX: usize = 256 << 10;
+/// Bytes that the patterns of a set of secrets may have together.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Room {
+    /// Of all patterns.
+    patterns: usize,
+    /// Of those that secrets may take as they are. The rest is for their other forms.
+    raw: usize,
+    /// Of the texts whose patterns are made. Less than what raw patterns may take, since a text may have two raw forms: of each
+    /// text at least the first finds room.
+    texts: usize,
+    /// Of the longest text that is looked for in other forms than as it is.
+    encoded: usize,
+    /// Bytes of the beginning of patterns after which a search goes on by a table: fast, and 256 bytes for each beginning there is.
+    pub(super) dense: usize,
+}
 
-/// Bytes of those that secrets may take as they are. The rest is for their other forms.
-const RAW_MAX: usize = PATTERNS_MAX / 4 * 3;
+impl Room {
+    /// For secrets that a run has from its beginning; it has two sets of them, its settings and its inputs. All forms of a key of
+    /// 4096 bits are half of it, those of a password of 40 characters 1 KiB; of more, there are the forms that matter most. Against
+    /// secrets of megabytes: the automaton takes 17 times as much memory (4 MiB), and 60 times while it is built (15 MiB).
+    pub(super) const SECRETS: Self = Self {
+        patterns: 256 << 10,
+        raw: 192 << 10,
+        texts: 128 << 10,
+        encoded: usize::MAX,
+        dense: 2,
+    };
 
-/// Bytes of the texts whose patterns are made. Less than what raw patterns may take, since a text may have two raw forms: of each
-/// text at least the first finds room.
-const TEXTS_MAX: usize = PATTERNS_MAX / 2;
+    /// For tokens, of which each run has its own and there may be thousands of runs. Those that are long are signed: nobody encodes
+    /// them once more.
+    pub(super) const TOKENS: Self =
+        Self { patterns: 8 << 10, raw: 8 << 10, texts: 4 << 10, encoded: 128, dense: 1 };
+}
 
 /// Bytes from which on a secret is long: its lines come before the whole, as the better half if there is no room for both.
 const LONG_MIN: usize = 4 << 10;
@@ -103,13 +125,13 @@ struct Texts {
 
 impl Patterns {
     /// The patterns of these secrets, and what is left out.
-    pub(super) fn collect(secrets: &[(&str, &SecretString)]) -> (Self, Vec<Warning>) {
+    pub(super) fn collect(secrets: &[(&str, &SecretString)], room: Room) -> (Self, Vec<Warning>) {
         let mut gathered = Texts::default();
         let mut named: Vec<_> = (0..).zip(secrets.iter().map(|(_, s)| s.expose_secret())).collect();
         // The shortest first: what they leave of their shares is for the others.
         named.sort_by_key(|(_, secret)| secret.len());
         for ((name, secret), left) in named.iter().zip((1..=named.len()).rev()) {
-            gathered.allowed = gathered.bytes + share(TEXTS_MAX, gathered.bytes, left);
+            gathered.allowed = gathered.bytes + share(room.texts, gathered.bytes, left);
             gathered.secret(*name, secret);
         }
         let Texts { texts, mut omissions, .. } = gathered;
@@ -119,14 +141,16 @@ impl Patterns {
         // SECURITY: redact::hostile_inputs_leave_room_for_a_key
         for (encoding, rounds_left) in Encoding::ALL.iter().zip((0..Encoding::ALL.len()).rev()) {
             let end = match encoding {
-                Encoding::Raw => RAW_MAX,
+                Encoding::Raw => room.raw,
                 Encoding::Base64 | Encoding::Hex | Encoding::Json | Encoding::Percent => {
-                    patterns.bytes + share(PATTERNS_MAX, patterns.bytes, rounds_left + 1)
+                    patterns.bytes + share(room.patterns, patterns.bytes, rounds_left + 1)
                 }
             };
             for (secret, left) in secrets_of.iter().zip((1..=secrets_of.len()).rev()) {
                 patterns.allowed = patterns.bytes + share(end, patterns.bytes, left);
-                for text in *secret {
+                let is_looked_for =
+                    |text: &&Text| *encoding == Encoding::Raw || text.text.len() <= room.encoded;
+                for text in secret.iter().filter(is_looked_for) {
                     if !patterns.add(text, *encoding) {
                         omissions.push((text.name, Omission::TooLong));
                     }

@@ -1,5 +1,6 @@
 //! What finds the secrets of a definition, once for all its runs: [`Shared`].
 
+use super::patterns::Room;
 use super::{BuildError, Matcher, Warning};
 use crate::digest::{Digest, Running};
 use secrecy::{ExposeSecret as _, SecretString};
@@ -43,7 +44,7 @@ impl Shared {
             return Ok((Some(matcher), warnings));
         }
         // Outside of the lock: two runs that come at the same time make it twice, and one is forgotten.
-        let (matcher, warnings) = Matcher::new(secrets)?;
+        let (matcher, warnings) = Matcher::new(secrets, Room::SECRETS)?;
         let matcher = matcher.map(Arc::new);
         if let Some(matcher) = &matcher {
             let mut known = self.known();

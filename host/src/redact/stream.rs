@@ -46,6 +46,16 @@ impl Stream {
         }
     }
 
+    /// Goes on with a redactor that finds more: made of the present one by [`Redactor::and`], or the present one finds nothing. What is held
+    /// back stays so.
+    pub fn go_on_with(&mut self, redactor: &Arc<Redactor>) {
+        match &mut self.scan {
+            Some(scan) => scan.go_on_with(redactor),
+            None => *self = redactor.stream(),
+        }
+        self.redactor = Arc::clone(redactor);
+    }
+
     /// What is held back, if it is so little that it may be shown meanwhile; or nothing.
     #[must_use]
     pub fn glimpse(&self) -> &str {
@@ -122,6 +132,22 @@ impl Scan {
             starts: VecDeque::new(),
             spans: VecDeque::new(),
             covered: None,
+        }
+    }
+
+    /// The parts that were there before are where they were. The one that finds tokens is another one, and begins with what is held back:
+    /// what is given out was not the beginning of a token that is new.
+    fn go_on_with(&mut self, redactor: &Redactor) {
+        self.states.truncate(redactor.fixed);
+        for part in redactor.parts.iter().skip(self.states.len()) {
+            let mut gap = Gap::default();
+            let state =
+                self.held.bytes().fold(part.matcher.start, |state, byte| match gap.takes(byte) {
+                    Taken::Counts => part.matcher.next(state, byte),
+                    Taken::Ends => part.matcher.start,
+                    Taken::Skipped => state,
+                });
+            self.states.push(state);
         }
     }
 

@@ -1,5 +1,6 @@
 mod forms;
 mod streams;
+mod tokens;
 
 use super::*;
 

@@ -2,6 +2,7 @@
 
 use super::{OpenedRun, Value};
 use secrecy::{ExposeSecret as _, SecretString};
+use serde::Deserialize;
 use serde_json::value::RawValue;
 use std::collections::BTreeMap;
 use zeroize::Zeroizing;
@@ -45,6 +46,22 @@ impl OpenedDocument {
     #[must_use]
     pub fn text(&self) -> &SecretString {
         &self.text
+    }
+
+    /// The run token that is in it: with that everybody who is given the document reports.
+    #[must_use]
+    pub fn run_token(&self) -> Option<SecretString> {
+        #[derive(Deserialize)]
+        struct Document {
+            spec: Spec,
+        }
+        #[derive(Deserialize)]
+        #[serde(rename_all = "camelCase")]
+        struct Spec {
+            run_token: SecretString,
+        }
+        let document: Document = serde_json::from_str(self.text.expose_secret()).ok()?;
+        Some(document.spec.run_token)
     }
 
     /// What others are given of it: the inputs and the run token, but never the definition's own secrets.
@@ -193,6 +210,15 @@ mod tests {
             assert!(!text.contains("KEY") && !text.contains("sealed"), "{}", *text);
         }
         assert!(!format!("{opened:?}").contains("plain"), "{opened:?}");
+    }
+
+    #[test]
+    fn the_run_token_is_found() {
+        assert_eq!(opened().run_token().unwrap().expose_secret(), "eyJ");
+        let run = run(Vec::new(), Vec::new());
+        let without = DOCUMENT.replace("\"runToken\":\"eyJ\",", "");
+        let without = without.replace("{\"key\":\"a\"", "{\"key\":\"runToken\"");
+        assert!(OpenedDocument::of(&without, &run).unwrap().run_token().is_none());
     }
 
     #[test]

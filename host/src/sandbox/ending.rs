@@ -182,3 +182,123 @@ fn trap_detail(trap: Trap, error: &wasmtime::Error) -> String {
     }
     detail
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::audit::{About, Auditor};
+    use crate::capability::Progress;
+    use crate::capability::http::{Config, Outbound};
+    use crate::redact::Redactor;
+    use crate::run::{Behavior, Block, Definition, Implementation, OpenedRun, Run, RunId};
+    use crate::sandbox::Job;
+    use crate::shutdown::Abort;
+    use crate::timeline::Timeline;
+    use blockhouse_policy::{Grants, Limits, Policy};
+    use secrecy::SecretString;
+    use std::collections::BTreeMap;
+    use std::sync::Arc;
+    use std::time::Duration;
+
+    const SAID: &str = "GitHub was told to cancel the workflow of hunter2.";
+
+    fn run() -> Run {
+        let implementation =
+            Implementation { kind: "MANUAL".to_owned(), settings: BTreeMap::new() };
+        Run {
+            id: RunId::parse("r").unwrap(),
+            number: 1,
+            behavior: Behavior::Apply,
+            trigger: None,
+            block: Block {
+                uuid: "b".to_owned(),
+                display_name: "b".to_owned(),
+                tenant: "t".to_owned(),
+                project: None,
+                platform: None,
+                inputs: Vec::new(),
+                parents: Vec::new(),
+            },
+            definition: Definition {
+                uuid: "d".to_owned(),
+                owner: "o".to_owned(),
+                version: 1,
+                implementation,
+            },
+            links: Vec::new(),
+        }
+    }
+
+    /// A run with a secret, which was told to stop if there is a reason.
+    fn state(reason: Option<AbortReason>) -> RunState {
+        let policy = Arc::new(Policy::parse("p.toml", "description = 'x'\n").unwrap());
+        let grants = Arc::new(Grants::new(policy, None, &Limits::default()));
+        let outbound = Outbound::build(Config::default(), []).unwrap();
+        let secret = SecretString::from("hunter2");
+        let redactor = Arc::new(Redactor::new([("key", &secret)]).unwrap().0);
+        let progress = Progress::new(Timeline::new(grants.limits()), Abort::default());
+        progress.change(|timeline| timeline.redact_with(&redactor));
+        if let Some(reason) = reason {
+            progress.abort().abort(reason);
+        }
+        let mut job = Job {
+            run: OpenedRun { run: run(), inputs: Vec::new(), settings: Vec::new() },
+            grants,
+            work: None,
+            native: None,
+            document: None,
+            progress: Arc::new(progress),
+            outbound: Arc::new(outbound),
+            auditor: Arc::new(Auditor::new(About::default(), redactor)),
+            abort_grace: Duration::from_secs(1),
+        };
+        RunState::new(&mut job).unwrap()
+    }
+
+    /// The outcome of a component that returned this, and the summary of its run.
+    fn returned(
+        reason: Option<AbortReason>,
+        result: Result<Verdict, &str>,
+    ) -> (Outcome, Option<String>) {
+        let state = state(reason);
+        let failure = |said: &str| GuestFailure { message: said.to_owned(), detail: None };
+        let ended = Ended::Returned(Ok(result.map_err(failure)));
+        let outcome = outcome(ended, &state, &Usage::default());
+        let summary = state.progress.change(|timeline| {
+            timeline.finish(&outcome, None);
+            timeline.changes_since(0).summary
+        });
+        (outcome, summary)
+    }
+
+    #[test]
+    fn what_a_component_says_after_an_abort_is_a_remark_to_it() {
+        for reason in [AbortReason::ByUser, AbortReason::Shutdown] {
+            let (outcome, summary) = returned(Some(reason), Err(SAID));
+            assert_eq!(outcome, Outcome::Aborted(reason));
+            let ours = outcome.user_message().unwrap();
+            let expected =
+                format!("{ours} GitHub was told to cancel the workflow of [secret key].");
+            assert_eq!(
+                summary.unwrap(),
+                expected,
+                "our words come first, and no secret is in them"
+            );
+        }
+    }
+
+    #[test]
+    fn without_an_abort_it_is_a_failure_of_its_own() {
+        let (outcome, summary) = returned(None, Err(SAID));
+        let message = "GitHub was told to cancel the workflow of [secret key].".to_owned();
+        let failure = Failure::Component { message: message.clone(), detail: None };
+        assert_eq!((outcome, summary), (Outcome::Failed(failure), Some(message)));
+    }
+
+    #[test]
+    fn a_component_that_has_succeeded_in_spite_of_an_abort_has_succeeded() {
+        let reason = Some(AbortReason::ByUser);
+        assert_eq!(returned(reason, Ok(Verdict::Succeeded)), (Outcome::Succeeded, None));
+        assert_eq!(returned(reason, Ok(Verdict::HandedOver)), (Outcome::HandedOver, None));
+    }
+}

@@ -1,6 +1,7 @@
 //! The files of a tape: [`Recorder`] writes one, [`Recording`] reads those of earlier processes.
 
 use super::{Entry, FRUITLESS_MAX, TapeError};
+use crate::crash::{self, CrashPoint};
 use crate::frames::{FramesError, Read, Reader, Writer};
 use crate::os;
 use crate::unseal::{PrivateKey, PublicKey};
@@ -64,6 +65,7 @@ impl Recorder {
         }
         self.is_durable = durably;
         self.writer = Some(writer);
+        crash::point(CrashPoint::TapeWritten);
         Ok(())
     }
 

@@ -15,6 +15,7 @@ use std::io;
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::{Duration, SystemTime};
+use tokio::sync::OnceCell;
 use tokio::time::{MissedTickBehavior, interval};
 
 /// How often is looked at what a process has printed, and whether it is to be stopped.
@@ -40,7 +41,9 @@ pub(super) struct Follower {
 pub(super) struct Ended {
     pub(super) end: End,
     pub(super) stdout: PathBuf,
-    pub(super) stderr: PathBuf,
+    stderr: PathBuf,
+    /// Of what it printed there, once somebody has asked.
+    errors: OnceCell<String>,
 }
 
 /// What an end amounts to.
@@ -109,7 +112,7 @@ impl Follower {
             }
         }?;
         crash::point(CrashPoint::OperationEnded);
-        Ok(Ended { end, stdout, stderr })
+        Ok(Ended { end, stdout, stderr, errors: OnceCell::new() })
     }
 
     async fn follow(
@@ -210,11 +213,14 @@ impl Ended {
         changed.await.ok().flatten().map_or(self.end.ended, |time| time.min(self.end.ended))
     }
 
-    /// Its error stream, of which the middle of a flood is left out: an error is told at the end.
-    pub(super) async fn errors(&self) -> String {
-        let path = self.stderr.clone();
-        let text = blocking(move || files::ends(&path, STDERR_MAX)).await.unwrap_or_default();
-        String::from_utf8_lossy(&text).into_owned()
+    /// Its error stream, of which the middle of a flood is left out: an error is told at the end. Read once.
+    pub(super) async fn errors(&self) -> &str {
+        let read = async || {
+            let path = self.stderr.clone();
+            let text = blocking(move || files::ends(&path, STDERR_MAX)).await.unwrap_or_default();
+            String::from_utf8_lossy(&text).into_owned()
+        };
+        self.errors.get_or_init(read).await
     }
 
     /// Of its error stream, beginning and end.

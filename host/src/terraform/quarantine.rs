@@ -111,9 +111,16 @@ impl Quarantine {
         Ok(paths.into_iter().filter(is_named).collect())
     }
 
-    /// Whether the copies are sealed.
-    pub(super) fn seals(&self) -> bool {
-        self.key.is_some()
+    /// Where a copy is and what is to be done with it, for who reads about a state that could not be written.
+    pub(super) fn sentence(&self, path: &Path) -> String {
+        let (how, open) = match self.key {
+            Some(_) => ("sealed to its key", "open it with `blockhouse state open` and "),
+            None => ("not encrypted since it has no key", ""),
+        };
+        format!(
+            "The runner keeps it in `{}`, {how}; its operator can {open}write it with `terraform state push`.",
+            path.display()
+        )
     }
 }
 

@@ -125,7 +125,7 @@ impl Context {
             if self.follower.knows(&numbered(call, attempt + 1)) {
                 continue;
             }
-            let Some(lock) = locks::parse(&ended.errors().await) else { return Ok(ended) };
+            let Some(lock) = locks::parse(ended.errors().await) else { return Ok(ended) };
             if self.release_if_proven(&name, tooling, &lock).await {
                 continue;
             }
@@ -178,9 +178,9 @@ impl Context {
         ended: &Ended,
     ) -> Aftermath {
         let errors = ended.errors().await;
-        let errored = if verb.writes { self.secure(call, ended, &errors).await } else { None };
+        let errored = if verb.writes { self.secure(call, ended, errors).await } else { None };
         let is_violent = ended.is_violent();
-        let lock = if is_violent || locks::is_left(&errors) {
+        let lock = if is_violent || locks::is_left(errors) {
             self.look_for_lock(call, tooling, verb, ended).await
         } else {
             None
@@ -237,5 +237,5 @@ pub(super) async fn is_conflict(ended: &Ended, expected: &[i32]) -> bool {
     let stdout = ended.stdout.clone();
     // SECURITY: e2e::terraform_workspace::states::an_apply_whose_provisioner_talks_of_locks_is_not_repeated
     let had_lock = blocking(move || Ok(locks::had_lock(&stdout))).await.unwrap_or(true);
-    !had_lock && locks::is_conflict(&ended.errors().await)
+    !had_lock && locks::is_conflict(ended.errors().await)
 }

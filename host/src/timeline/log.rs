@@ -21,10 +21,9 @@ impl Log {
         Self { excerpt: Excerpt::new(capacity), stream: redactor.stream(), is_at_line_start: true }
     }
 
-    /// What comes from now on is redacted by this one.
+    /// What comes from now on, and what is held back, is redacted by this one, which finds all that the present one does.
     pub(super) fn redact_with(&mut self, redactor: &Arc<Redactor>) {
-        self.finish();
-        self.stream = redactor.stream();
+        self.stream.go_on_with(redactor);
     }
 
     /// Appends text.

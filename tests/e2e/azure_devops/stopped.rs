@@ -1,12 +1,11 @@
 //! Runs that are aborted. What ends them is the abort: the component looks every ten minutes, longer than tests are patient.
 
 use super::{Scene, builder};
-use crate::assert_ended;
+use crate::{abort_and_be_heard, assert_ended};
 use blockhouse_emulator::{RunSpec, RunState, RunView};
 use blockhouse_remotes::azure::{Route, RunState as PipelineState};
 use blockhouse_remotes::{Fault, Gate};
 use blockhouse_tests::patience;
-use uuid::Uuid;
 
 /// The pipeline was cancelled, once, and the user is told.
 #[track_caller]
@@ -47,17 +46,6 @@ async fn an_abort_does_not_wait_for_a_look_that_hangs() {
     }
 }
 
-/// Aborts a run and waits until the daemon knows.
-async fn abort_and_be_heard(scene: &Scene, id: &Uuid) {
-    scene.emulator.abort(id);
-    let before = scene.emulator.run(id).unwrap().updates;
-    // The next update's answer tells the daemon, and the one after that shows that it was heard.
-    let heard = scene
-        .emulator
-        .wait_until(patience(), |view| view.run(id).is_some_and(|run| run.updates >= before + 2));
-    heard.await.unwrap();
-}
-
 #[tokio::test]
 async fn an_abort_while_the_pipeline_starts_cancels_it_whoever_would_follow_it() {
     for is_async in [false, true] {
@@ -70,7 +58,7 @@ async fn an_abort_while_the_pipeline_starts_cancels_it_whoever_would_follow_it()
         }
         let id = scene.emulator.enqueue(RunSpec::azure_devops(implementation));
         gate.reached(1).await;
-        abort_and_be_heard(&scene, &id).await;
+        abort_and_be_heard(&scene.emulator, &id).await;
         gate.open();
         let run = scene.end_of(&id).await;
         assert_cancelled(&scene, &run);

@@ -2,7 +2,7 @@
 //! reaction ends these runs.
 
 use super::{Scene, described, github, implementation, order, policy, seen};
-use crate::{all_text, assert_ended};
+use crate::{abort_and_be_heard, all_text, assert_ended};
 use blockhouse_emulator::{Fault, Gate, RunSpec, RunState, RunView, Status};
 use blockhouse_remotes::github::{Route, RunPlan};
 use blockhouse_remotes::{GitHub, Pace};
@@ -68,13 +68,8 @@ async fn an_abort_while_the_dispatch_hangs_waits_for_its_answer_and_cancels_the_
     let scene = scene(&github).await;
     let id = scene.enqueue(order(&github));
     gate.reached(1).await;
-    scene.emulator.abort(&id);
     // The daemon has been told, and still there is somebody who waits for GitHub.
-    let updates = scene.emulator.run(&id).unwrap().updates;
-    let told = scene.emulator.wait_until(blockhouse_tests::patience(), |view| {
-        view.run(&id).is_some_and(|run| run.updates > updates + 1)
-    });
-    told.await.unwrap();
+    abort_and_be_heard(&scene.emulator, &id).await;
     gate.open();
     let run = scene.ended(&id).await;
     assert_ended(&run, RunState::Aborted);
@@ -89,12 +84,7 @@ async fn an_abort_of_a_run_to_be_handed_over_cancels_what_was_dispatched_meanwhi
     let scene = scene(&github).await;
     let id = scene.enqueue(RunSpec::github_workflow(implementation(&github).asynchronous()));
     gate.reached(1).await;
-    scene.emulator.abort(&id);
-    let updates = scene.emulator.run(&id).unwrap().updates;
-    let told = scene.emulator.wait_until(blockhouse_tests::patience(), |view| {
-        view.run(&id).is_some_and(|run| run.updates > updates + 1)
-    });
-    told.await.unwrap();
+    abort_and_be_heard(&scene.emulator, &id).await;
     gate.open();
     let run = scene.ended(&id).await;
     assert_ended(&run, RunState::Aborted);

@@ -1,11 +1,28 @@
 //! The policy that is shipped grants nothing that no run needs.
 
-use super::{github, implementation, runner};
-use crate::all_text;
-use blockhouse_emulator::{InputType, RunSpec, RunState, Status};
-use blockhouse_remotes::GitHub;
+use super::{Scene, github, implementation, order, runner, seen};
+use crate::{Used, all_text, assert_ended};
+use blockhouse_emulator::{Fault, InputType, RunSpec, RunState, Status};
+use blockhouse_remotes::github::{Route, RunPlan};
+use blockhouse_remotes::{GitHub, Pace};
 use blockhouse_tests::patience;
 use blockhouse_tests::policy_trimming::ShippedPolicy;
+use serde_json::json;
+
+/// How often the component looks as it is shipped: for half an hour, every ten seconds and at the end.
+const LOOKS: f64 = 30.0 * 60.0 / 10.0 + 1.0;
+
+/// How often it searches for its run if GitHub does not name it: for two minutes, every three seconds and at the end.
+const SEARCHES: f64 = 120.0 / 3.0 + 1.0;
+
+/// Signing in, dispatching with the question that an old server does not know and without it, and cancelling.
+const OTHERS: f64 = 2.0 + 2.0 + 1.0;
+
+/// What is read of an answer: one may be larger than those that are measured, and is held beside them.
+const ANSWER_MIB: f64 = 4.0;
+
+/// What all of that takes beside looking and searching, if GitHub is slow: an answer may take 30 seconds.
+const OTHER_SECONDS: f64 = OTHERS * 30.0;
 
 /// The kinds of runs that differ in what they need.
 fn orders(github: &GitHub) -> [RunSpec; 2] {
@@ -60,4 +77,64 @@ async fn each_grant_of_the_shipped_policy_is_needed_by_some_run() {
         }
     }
     assert!(looked_at >= 6, "{looked_at}");
+}
+
+/// A page of jobs, each with thirty steps, of a run with four such pages: the largest matrix, and another one beside it.
+fn page() -> Vec<u8> {
+    let steps = |job: usize| {
+        let step = |number: usize| {
+            json!({
+                "name": format!("Run ./scripts/step-{number}.sh"), "status": "completed", "conclusion": "success",
+                "number": number, "started_at": "2026-11-02T10:00:00Z", "completed_at": "2026-11-02T10:00:09Z",
+                "id": job,
+            })
+        };
+        (1..=30).map(step).collect::<Vec<_>>()
+    };
+    let api = "https://api.github.com/repos/acme/infra/actions";
+    let job = |id: usize| {
+        json!({
+            "id": id, "run_id": 77, "workflow_name": "apply", "head_branch": "main", "node_id": "CR_kwDOABCDEF8AAAABCDEFGh",
+            "run_url": format!("{api}/runs/77"), "run_attempt": 1, "url": format!("{api}/jobs/{id}"),
+            "head_sha": "0123456789abcdef0123456789abcdef01234567", "status": "in_progress", "conclusion": null,
+            "html_url": format!("https://github.com/acme/infra/actions/runs/77/job/{id}"),
+            "created_at": "2026-11-02T10:00:00Z", "started_at": "2026-11-02T10:00:05Z", "completed_at": null,
+            "name": format!("apply (eu-central-1, tenant-{id})"), "steps": steps(id),
+            "check_run_url": format!("https://api.github.com/repos/acme/infra/check-runs/{id}"),
+            "labels": ["ubuntu-latest"], "runner_id": id, "runner_name": format!("GitHub Actions {id}"),
+            "runner_group_id": 2, "runner_group_name": "GitHub Actions",
+        })
+    };
+    let jobs: Vec<_> = (0..100).map(job).collect();
+    json!({"total_count": 400, "jobs": jobs}).to_string().into_bytes()
+}
+
+#[tokio::test]
+async fn the_limits_are_what_half_an_hour_of_looking_at_the_largest_workflow_takes() {
+    let github = github();
+    github.plan_next(RunPlan::default().pace(Pace::ByHand));
+    let body = page();
+    let received = body.len() as f64;
+    github.fail(&[Route::Jobs], &Fault::Answer { status: 200, headers: Vec::new(), body });
+    let scene = Scene::of(&[&github]).await;
+    let id = scene.enqueue(order(&github));
+    seen(&github, Route::Run, 4).await;
+    github.finish_run(github.runs().remove(0).id);
+    let run = scene.ended(&id).await;
+    assert_ended(&run, RunState::Succeeded);
+    let looks = github.count(Route::Run) as f64;
+    let pages = github.count(Route::Jobs) as f64 / looks;
+    let Used { million_instructions, memory_mib } = Used::by(&run);
+    let needed = [
+        ("fuel", million_instructions / looks * LOOKS),
+        ("memory_mib", memory_mib + ANSWER_MIB),
+        ("wall_time", 30.0 * 60.0 + 120.0 + OTHER_SECONDS),
+        ("steps", run.steps.len() as f64),
+        ("http_requests", LOOKS * (1.0 + pages) + SEARCHES + OTHERS),
+        ("http_received_mib", LOOKS * pages * received / f64::from(1 << 20)),
+        ("http_connections", 1.0),
+    ];
+    let shipped = ShippedPolicy::named("github-workflow").unwrap();
+    assert_eq!(shipped.ill_fitting(&needed), [""; 0], "{needed:?}");
+    assert_eq!((pages, run.steps.len()), (4.0, 52), "as large as it is looked at");
 }

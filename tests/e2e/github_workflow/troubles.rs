@@ -1,11 +1,11 @@
 //! A GitHub that has trouble: what is tried again, and what never is.
 
-use super::{Scene, github, order, seen};
+use super::{Scene, described, github, implementation, order, seen};
 use crate::{all_text, assert_ended};
-use blockhouse_emulator::{Fault, RunState};
+use blockhouse_emulator::{Fault, RunSpec, RunState};
 use blockhouse_remotes::github::{Route, RunPlan};
 use blockhouse_remotes::{GitHub, Pace};
-use std::time::Duration;
+use std::time::{Duration, SystemTime};
 
 /// More than the component takes: 4 MiB.
 const OVERSIZED: u64 = (4 << 20) + 1;
@@ -56,20 +56,75 @@ async fn limits_are_waited_for_as_long_as_github_says() {
 async fn a_limit_that_lasts_is_explained() {
     let github = github();
     let scene = Scene::of(&[&github]).await;
-    // `x-ratelimit-reset` is an hour away: nobody waits for that.
-    github.script(
-        Route::AccessToken,
-        Fault::Answer {
-            status: 403,
-            headers: vec![("x-ratelimit-remaining".to_owned(), "0".to_owned())],
-            body: br#"{"message":"API rate limit exceeded for installation ID 4711."}"#.to_vec(),
-        },
-        1,
-    );
+    // Nobody waits for an hour.
+    github.script(Route::AccessToken, used_up(3_600), 1);
     let run = scene.execute(order(&github)).await;
     assert_ended(&run, RunState::Failed);
     assert!(all_text(&run).contains("GitHub has had too many requests of this app"), "{run:#?}");
     assert_eq!((github.count(Route::AccessToken), github.count(Route::Dispatch)), (1, 0));
+}
+
+#[tokio::test]
+async fn limits_of_searching_and_of_looking_are_waited_for_as_well() {
+    let (looking, searching) = (patient(), described().without_run_details().start().unwrap());
+    searching.plan_next(RunPlan::default().pace(Pace::ByHand));
+    looking.script(Route::Run, Fault::retry_after(429, "1"), 1);
+    looking.script(Route::Jobs, Fault::retry_after(403, "1"), 1);
+    searching.script(Route::Runs, Fault::retry_after(403, "1"), 1);
+    let scene = Scene::of(&[&looking, &searching]).await;
+    let omitting = implementation(&searching).omitting_document();
+    let ids = [order(&looking), RunSpec::github_workflow(omitting)].map(|spec| scene.enqueue(spec));
+    for (github, id) in [&looking, &searching].into_iter().zip(ids) {
+        seen(github, Route::Jobs, 2).await;
+        finish(github);
+        assert_ended(&scene.ended(&id).await, RunState::Succeeded);
+    }
+    let waited = [(&looking, Route::Run), (&looking, Route::Jobs), (&searching, Route::Runs)];
+    for (github, route) in waited {
+        assert!(pause(github, route) >= Duration::from_secs(1), "{:?}", github.requests());
+    }
+}
+
+/// What GitHub answers when a limit is used up that is reset after so many seconds, or one less.
+fn used_up(seconds: u64) -> Fault {
+    let now = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).unwrap().as_secs();
+    let headers = [
+        ("x-ratelimit-remaining", "0".to_owned()),
+        ("x-ratelimit-reset", (now + seconds).to_string()),
+    ];
+    Fault::Answer {
+        status: 403,
+        headers: headers.map(|(name, value)| (name.to_owned(), value)).into(),
+        body: br#"{"message":"API rate limit exceeded for installation ID 4711."}"#.to_vec(),
+    }
+}
+
+#[tokio::test]
+async fn a_limit_that_is_reset_soon_is_waited_for_and_one_that_lasts_is_explained() {
+    let [soon, late] = [(); 2].map(|()| patient());
+    let scene = Scene::of(&[&soon, &late]).await;
+    let ids = [&soon, &late].map(|github| scene.enqueue(order(github)));
+    for github in [&soon, &late] {
+        seen(github, Route::Jobs, 1).await;
+    }
+    let before = soon.count(Route::Run);
+    soon.script(Route::Run, used_up(3), 1);
+    late.limit_rate(Duration::from_secs(3_600));
+    let run = scene.ended(&ids[1]).await;
+    assert_ended(&run, RunState::Failed);
+    let text = all_text(&run);
+    for told in ["can't be followed any more", "too many requests of this app", "It goes on: http"]
+    {
+        assert!(text.contains(told), "`{told}` is not in: {text}");
+    }
+    assert_eq!(late.count(Route::Dispatch), 1);
+    seen(&soon, Route::Run, before + 3).await;
+    finish(&soon);
+    assert_ended(&scene.ended(&ids[0]).await, RunState::Succeeded);
+    let looks = soon.requests_of(Route::Run);
+    let limited = looks.iter().position(|look| look.status == Some(403)).unwrap();
+    let waited: Duration = (looks[limited + 1].at - looks[limited].at).try_into().unwrap();
+    assert!(waited >= Duration::from_secs(1), "{looks:?}");
 }
 
 #[tokio::test]

@@ -1,7 +1,7 @@
 //! Runs that are aborted.
 
 use super::{STEP, Scene, gitlab, policy};
-use crate::assert_ended;
+use crate::{abort_and_be_heard, assert_ended};
 use blockhouse_emulator::{RunState, Status};
 use blockhouse_remotes::gitlab::Route;
 use blockhouse_remotes::{Fault, Gate};
@@ -37,13 +37,7 @@ async fn an_abort_while_gitlab_is_asked_leaves_the_run_to_the_pipeline_and_says_
     scene.gitlab.script(Route::Trigger, Fault::Hold(gate.clone()), 1);
     let id = scene.emulator.enqueue(scene.spec());
     gate.reached(1).await;
-    scene.emulator.abort(&id);
-    let before = scene.emulator.run(&id).unwrap().updates;
-    // The next update's answer tells the daemon, and the one after that shows that it was heard.
-    let heard = scene
-        .emulator
-        .wait_until(patience(), |view| view.run(&id).is_some_and(|run| run.updates >= before + 2));
-    heard.await.unwrap();
+    abort_and_be_heard(&scene.emulator, &id).await;
     gate.open();
     let run = scene.handed_over(&id).await;
     assert_eq!(run.timeline(), [(STEP, Status::Succeeded)]);

@@ -1,6 +1,6 @@
 //! Everything that could be tried with a secret that is meant for requests only.
 
-use crate::http::{Header, HeaderValue, Part, Request, SendError};
+use crate::http::{Header, HeaderValue, Part, Request, Response, SendError};
 use crate::jwt::{self, Algorithm};
 use crate::sources::{Repository, checkout};
 use crate::terraform::{self, set_environment, write_file};
@@ -21,19 +21,41 @@ pub fn request(method: &str, url: &str) -> Request<'static> {
     }
 }
 
-/// Puts the secret into a header and in every form into the body; returns the status.
-///
-/// # Errors
-/// Why there is no response.
-pub fn send(url: &str, secret: &Secret) -> Result<u16, SendError> {
+/// Sends it in every way, and tells what came of it in every way.
+pub fn send_and_tell(step: &Step, url: &str, secret: &Secret) {
+    let sent = send(url, secret);
+    tell!(step, "sent: {:?}", sent.as_ref().map(|response| response.status));
+    if let Ok(response) = sent {
+        repeat(step, &response);
+    }
+}
+
+/// Says what a server has said wherever something can be said.
+#[expect(clippy::print_stdout, reason = "one of the places")]
+pub fn repeat(step: &Step, response: &Response) {
+    let body = String::from_utf8_lossy(&response.body);
+    tell!(step, "answer: {body}");
+    for (name, value) in &response.headers {
+        tell!(step, "{name}: {value}");
+    }
+    println!("{body}");
+    tell!(step, "message: {:?}", step.tell(&body));
+    let value = OutputValue::Text(body.clone().into_owned());
+    tell!(step, "answer as output: {:?}", step.output("answer", OutputType::String, &value, false));
+    crate::summarize(&body);
+    drop(Step::new("named", &body));
+}
+
+/// Puts the secret into a header and in every form into the body; returns the first response.
+fn send(url: &str, secret: &Secret) -> Result<Response, SendError> {
     let bearer = vec![Part::Text("Bearer ".to_owned()), Part::Secret(secret)];
     let header = Header { name: "authorization".to_owned(), value: HeaderValue::Parts(bearer) };
     let with_header = Request { headers: vec![header], ..request("GET", url) };
-    let status = crate::http::send(&with_header)?.status;
+    let response = crate::http::send(&with_header)?;
     for part in [Part::Secret(secret), Part::SecretInJson(secret), Part::SecretInForm(secret)] {
         crate::http::send(&Request { body: vec![part], ..request("POST", url) })?;
     }
-    Ok(status)
+    Ok(response)
 }
 
 /// Sees it, makes an output of it, gives it to programs, signs with it; writes each answer down.

@@ -1,6 +1,6 @@
 //! The run's document, which is worth a run's secrets: only hosts that policy names for it are given it.
 
-use super::server::{Names, Seen, Server, ok};
+use super::server::{Names, Seen, Server, ok, response};
 use super::{granted, rule, text};
 use crate::trial::{Ended, Trial};
 use blockhouse_artifacts::GIVE_DOCUMENT_AWAY;
@@ -50,6 +50,20 @@ async fn the_runs_document_is_sent_without_the_definitions_secrets_and_unseen() 
         assert!(!text.contains("sealed") && !text.contains("appPem"), "{text}");
     }
     assert!(all.contains("\"owner\":\"acme\"") && !bare.contains("acme"), "{all} {bare}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_run_token_that_a_server_repeats_is_in_no_text_that_is_shown() {
+    let server = Server::start(|seen| {
+        let token = if seen.body.contains("eyJ-run-token") { "eyJ-run-token" } else { "nobody" };
+        response(403, "", &format!("no access for {token}"))
+    })
+    .await;
+    let policy = format!("{}{}", granted(server.port), given_to("api.test"));
+    let ended = trial(&policy, &server.url("/")).run().await.succeeded();
+    unseen(&ended);
+    let marker = "answer: no access for [secret run token]\n";
+    assert_eq!(ended.told.matches(marker).count(), 2, "{}", ended.told);
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -1,7 +1,9 @@
 //! Tokens that the host signs: with keys that policy names, for hosts that policy names, unseen.
 
 use super::server::{Names, Server, ok};
-use super::{everything_for, granted, nothing_was_passed_on, rule, text};
+use super::{
+    everything_for, granted, nothing_was_passed_on, nothing_was_repeated, repeating, rule, text,
+};
 use crate::trial::Trial;
 use blockhouse_artifacts::SIGN_TOKEN;
 use data_encoding::BASE64URL_NOPAD;
@@ -36,6 +38,39 @@ async fn a_token_is_put_into_requests_without_being_seen() {
     let body = token.strip_prefix(TOKEN).unwrap().split('.').next().unwrap();
     assert_eq!(BASE64URL_NOPAD.decode(body.as_bytes()).unwrap(), CLAIMS.as_bytes());
     assert!(!format!("{ended:?}").contains("eyJ"), "{ended:?}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn tokens_that_a_server_repeats_are_in_no_text_that_is_shown() {
+    let server = repeating().await;
+    let policy = format!("{}{}", granted(server.port), signs("api.test"));
+    let ended = trial(&policy).input("url", text(&server.url("/"))).run().await.succeeded();
+    let seen = server.seen();
+    let token = seen[0].header("authorization")[0].strip_prefix("Bearer ").unwrap();
+    nothing_was_repeated(&ended, token, "Bearer [secret token of app_key] with");
+    let signature = token.rsplit('.').next().unwrap();
+    assert!(!format!("{ended:?}").contains(&signature[..20]), "{ended:?}");
+    assert!(ended.told.contains("x-refused: Bearer [secret token of app_key]\n"), "{}", ended.told);
+}
+
+/// What is signed in the middle is long; the end makes it a token.
+#[tokio::test(flavor = "multi_thread")]
+async fn the_signature_of_a_long_token_is_shown_by_nobody() {
+    let server = repeating().await;
+    let policy = format!("{}{}", granted(server.port), signs("api.test"));
+    let long: String = (0..1_000).map(|number| format!("{number} ")).collect();
+    let claims = format!("{{\"x\":\"{long}\"}}");
+    let trial = trial(&policy).with(|limits| limits.log_kept_bytes = 64 << 10);
+    let trial = trial.input("claims", text(&claims)).input("url", text(&server.url("/")));
+    let ended = trial.run().await.succeeded();
+    let seen = server.seen();
+    let tokens = seen.iter().flat_map(|seen| seen.header("authorization"));
+    for token in tokens {
+        let signature = token.rsplit('.').next().unwrap();
+        assert!(!format!("{ended:?}").contains(&signature[..20]), "{ended:?}");
+    }
+    assert!(ended.told.contains(TOKEN), "its beginning is no secret: {}", ended.told);
+    assert!(ended.told.contains("[secret token of app_key] with"), "{}", ended.told);
 }
 
 #[tokio::test(flavor = "multi_thread")]

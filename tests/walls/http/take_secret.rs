@@ -1,7 +1,9 @@
 //! Secrets that the host takes out of responses: they go back to where they came from, unseen.
 
 use super::server::{Names, Server, ok, response};
-use super::{everything_for, granted, nothing_was_passed_on, rule, text, usable};
+use super::{
+    everything_for, granted, nothing_was_passed_on, nothing_was_repeated, rule, text, usable,
+};
 use crate::trial::Trial;
 use blockhouse_artifacts::TAKE_SECRET;
 
@@ -32,6 +34,26 @@ async fn a_received_secret_goes_back_without_being_seen() {
     assert_eq!(seen[1].header("authorization"), [format!("Bearer {SECRET}")]);
     assert!(seen[2..].iter().all(|seen| seen.body == SECRET), "{seen:?}");
     assert!(!format!("{ended:?}").contains(SECRET), "{ended:?}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_received_secret_that_a_server_repeats_is_in_no_text_that_is_shown() {
+    let server = Server::start(|seen| match seen.header("authorization").first() {
+        None if seen.body.is_empty() => ok(&format!("{{\"token\": \"{SECRET}\"}}")),
+        None => ok("fine"),
+        Some(authorization) => {
+            // As an access log would have it, in pieces.
+            let (start, end) = authorization.split_at(12);
+            let body = format!("no access for {authorization} with ({start}\n{end})");
+            response(403, &format!("x-refused: {authorization}\r\n"), &body)
+        }
+    })
+    .await;
+    let trial = trial(&granted(server.port), &server);
+    let ended = trial.input("url", text(&server.url("/x"))).run().await.succeeded();
+    let marker = "Bearer [secret token received] with (Bearer [secret token received])";
+    nothing_was_repeated(&ended, SECRET, marker);
+    assert!(!format!("{ended:?}").contains("hunter2"), "{ended:?}");
 }
 
 #[tokio::test(flavor = "multi_thread")]

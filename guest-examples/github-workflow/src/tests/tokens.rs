@@ -47,11 +47,30 @@ fn a_token_is_renewed_before_it_expires() {
     let host = GitHub {
         // Every ten seconds, for more than an hour.
         run: |looks| if looks < 400 { RUNNING } else { SUCCESS },
+        expires: |token| ["2026-11-02T11:00:00Z", "2026-11-02T11:55:00Z"][token - 1],
         ..GitHub::default()
     };
     let host = host.host().configure("poll_minutes", "90");
     assert_eq!(applied(&host).unwrap(), Verdict::Succeeded);
     assert_eq!(issued(&host), 2);
+}
+
+#[test]
+fn a_token_that_lives_shorter_is_renewed_sooner() {
+    let host = GitHub {
+        // Every ten seconds, for 20 minutes.
+        run: |looks| if looks < 120 { RUNNING } else { SUCCESS },
+        expires: |token| ["2026-11-02T10:10:00Z", "2026-11-02T10:30:00Z"][token.min(2) - 1],
+        ..GitHub::default()
+    };
+    let host = host.host();
+    assert_eq!(applied(&host).unwrap(), Verdict::Succeeded);
+    let is_issue = |sent: &Sent| sent.url.ends_with("/access_tokens");
+    let requests = host.requests();
+    let second = requests.iter().rposition(is_issue).unwrap();
+    let is_look = |sent: &&Sent| sent.url.ends_with("/actions/runs/77");
+    let looks = requests.iter().take(second).filter(is_look).count();
+    assert_eq!((issued(&host), looks), (2, 30), "after five of ten minutes, and never again");
 }
 
 #[test]

@@ -24,24 +24,37 @@ pub(super) fn after_error(error: &SendError, tries: u32, random: u64) -> Option<
     (is_passing && tries < TRIES).then(|| jitter(tries, random))
 }
 
-/// How long to wait after an answer; none if it is final.
+/// How long to wait after an answer; none if it is final. `asked` is how long the service wants to be left alone.
 pub(super) fn after_answer(
     status: u16,
-    retry_after: Option<&str>,
+    asked: Option<Duration>,
     tries: u32,
-    now: SystemTime,
     random: u64,
 ) -> Option<Duration> {
-    let asked = retry_after.and_then(|value| parse(value, now));
     let is_passing = match status {
         429 | 500..=599 => true,
         // GitHub says so when there were too many requests in a short time.
         403 => asked.is_some(),
         _ => false,
     };
-    let wait = asked.unwrap_or_default().min(RETRY_AFTER_MAX);
     // Those who were told the same time shall not come at the same time.
-    (is_passing && tries < TRIES).then(|| wait + jitter(tries, random))
+    (is_passing && tries < TRIES).then(|| asked.unwrap_or_default() + jitter(tries, random))
+}
+
+/// How long a service asks to be left alone, by the headers of its answer.
+pub(super) fn asked<'r>(
+    header: impl Fn(&str) -> Option<&'r str>,
+    now: SystemTime,
+) -> Option<Duration> {
+    if let Some(wait) = header("retry-after").and_then(|value| parse(value, now)) {
+        return Some(wait.min(RETRY_AFTER_MAX));
+    }
+    // GitHub's word for when there is room again, in seconds since 1970. Nobody is kept waiting for an hour.
+    let is_used_up = header("x-ratelimit-remaining") == Some("0");
+    let reset = header("x-ratelimit-reset").filter(|_| is_used_up)?.parse().ok()?;
+    let reset = SystemTime::UNIX_EPOCH.checked_add(Duration::from_secs(reset))?;
+    let wait = reset.duration_since(now).unwrap_or_default();
+    (wait <= RETRY_AFTER_MAX).then_some(wait)
 }
 
 /// Full jitter: anything from nothing to the longest wait.
@@ -87,8 +100,8 @@ mod tests {
         for (status, is_passing) in
             [(200, false), (404, false), (403, false), (429, true), (500, true), (503, true)]
         {
-            assert_eq!(after_answer(status, None, 1, now(), 0).is_some(), is_passing, "{status}");
-            assert_eq!(after_answer(status, None, TRIES, now(), 0), None);
+            assert_eq!(after_answer(status, None, 1, 0).is_some(), is_passing, "{status}");
+            assert_eq!(after_answer(status, None, TRIES, 0), None);
         }
         assert!(after_error(&SendError::Network(String::new()), 1, 0).is_some());
         assert!(after_error(&SendError::Network(String::new()), TRIES, 0).is_none());
@@ -107,13 +120,38 @@ mod tests {
             ("Mon, 02 Nov 2026 10:00:09 GMT", 9),
             ("Mon, 02 Nov 2026 09:00:00 GMT", 0),
             ("Tue, 03 Nov 2026 10:00:00 GMT", 60),
-            ("soon", 0),
-            ("-1", 0),
-            ("", 0),
         ] {
-            let found = after_answer(503, Some(value), 1, now(), 0);
-            assert_eq!(found, Some(seconds(wait)), "{value}");
+            let asked = asked(|name| (name == "retry-after").then_some(value), now());
+            assert_eq!(asked, Some(seconds(wait)), "{value}");
+            for status in [403, 429, 503] {
+                assert_eq!(after_answer(status, asked, 1, 0), asked, "{status} {value}");
+            }
+            assert_eq!(after_answer(404, asked, 1, 0), None);
         }
-        assert_eq!(after_answer(403, Some("7"), 1, now(), 0), Some(seconds(7)));
+        for value in ["soon", "-1", ""] {
+            assert_eq!(asked(|_| Some(value), now()), None, "{value}");
+        }
+    }
+
+    #[test]
+    fn a_limit_that_is_reset_soon_is_waited_for() {
+        let reset = |seconds: u64| (1_793_613_600 + seconds).to_string();
+        for (remaining, reset, wait) in [
+            ("0", reset(7), Some(seconds(7))),
+            ("0", reset(60), Some(seconds(60))),
+            ("0", reset(61), None),
+            ("0", reset(3_600), None),
+            ("1", reset(7), None),
+            ("0", "1793613000".to_owned(), Some(seconds(0))),
+            ("0", u64::MAX.to_string(), None),
+            ("0", "soon".to_owned(), None),
+        ] {
+            let header = |name: &str| match name {
+                "x-ratelimit-remaining" => Some(remaining),
+                "x-ratelimit-reset" => Some(reset.as_str()),
+                _ => None,
+            };
+            assert_eq!(asked(header, now()), wait, "{remaining} {reset}");
+        }
     }
 }

@@ -7,7 +7,7 @@ use crate::redact::patterns::Patterns;
 fn replaced(secrets: &[&str], text: &str) -> String {
     let secrets: Vec<_> = secrets.iter().map(|secret| SecretString::from(*secret)).collect();
     let secrets: Vec<_> = secrets.iter().map(|secret| ("", secret)).collect();
-    let (patterns, _) = Patterns::collect(&secrets).0.into_parts();
+    let (patterns, _) = Patterns::collect(&secrets, Room::SECRETS).0.into_parts();
     let bytes = text.as_bytes();
     let mut is_covered = vec![false; bytes.len()];
     for start in 0..bytes.len() {

@@ -110,7 +110,7 @@ fn without_a_key_the_copy_is_plain_but_ours_alone() {
     let place = tempfile::tempdir().unwrap();
     let quarantine = Quarantine::new(place.path().join("q"), None);
     let path = quarantine.keep(&state(b"{}"), "b", "r", "c").unwrap();
-    assert!(path.to_string_lossy().ends_with(PLAIN) && !quarantine.seals());
+    assert!(path.to_string_lossy().ends_with(PLAIN), "{path:?}");
     assert_eq!(fs::read(&path).unwrap(), b"{}");
 }
 
@@ -127,4 +127,24 @@ fn copies_are_found_by_their_run() {
     let run = RunId::parse("run-1").unwrap();
     assert_eq!(copies_of(&place.path().join("q"), &run).unwrap().len(), 2);
     assert_eq!(copies(&place.path().join("q")).unwrap().len(), 4);
+}
+
+#[test]
+fn where_a_copy_is_and_how_it_is_opened_is_told_in_one_sentence() {
+    let key = key();
+    let path = Path::new("/kept/a.tfstate");
+    for (key, expected) in [
+        (
+            Some(Arc::clone(key.public())),
+            "The runner keeps it in `/kept/a.tfstate`, sealed to its key; its operator can open it with \
+             `blockhouse state open` and write it with `terraform state push`.",
+        ),
+        (
+            None,
+            "The runner keeps it in `/kept/a.tfstate`, not encrypted since it has no key; its operator can write it with \
+             `terraform state push`.",
+        ),
+    ] {
+        assert_eq!(Quarantine::new(PathBuf::from("/kept"), key).sentence(path), expected);
+    }
 }

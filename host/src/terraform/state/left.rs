@@ -59,19 +59,16 @@ pub(in crate::terraform) async fn finish(left: Left<'_>) -> Option<Report> {
         Some(Report { verb, stopped, state, lock, keep_directory })
     };
     let Left { quarantine, work, block, run, .. } = left;
-    let seals = quarantine.seals();
     // SECURITY: e2e::terraform::states::a_state_of_a_verb_that_nobody_goes_on_with_is_kept
     let kept = blocking(move || {
-        let state = files::open(&work.join(ERRORED))?;
-        state.map(|state| quarantine.keep(&state, &block, &run, &call)).transpose()
+        let Some(state) = files::open(&work.join(ERRORED))? else { return Ok(None) };
+        let path = quarantine.keep(&state, &block, &run, &call)?;
+        Ok(Some(quarantine.sentence(&path)))
     });
     match kept.await {
-        Ok(Some(path)) => {
-            let opened = if seals { " can open it with `blockhouse state open` and" } else { "" };
+        Ok(Some(place)) => {
             let text = format!(
-                "The state could not be written to its backend. The runner keeps it in `{}`: its operator{opened} writes it with \
-                 `terraform state push`. Do not run this block again before that.",
-                path.display()
+                "The state could not be written to its backend. {place} Do not run this block again before that."
             );
             report(StateFate::NotSaved(text), false)
         }

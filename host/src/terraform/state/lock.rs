@@ -31,7 +31,7 @@ impl Context {
             version: tooling.program.version.clone(),
             started: ended.end.started,
             ended: ended.last_sign().await,
-            held: held || locks::is_left(&ended.errors().await),
+            held: held || locks::is_left(ended.errors().await),
             id: None,
             death: format!("{:?}", ended.end.exit),
         };
@@ -51,7 +51,7 @@ impl Context {
             self.forget().await;
             return None;
         }
-        let Some(lock) = locks::parse(&probed.errors().await) else {
+        let Some(lock) = locks::parse(probed.errors().await) else {
             self.follower.say("Whether a state lock remains could not be found out.");
             return None;
         };

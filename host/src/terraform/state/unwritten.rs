@@ -174,16 +174,7 @@ impl Context {
         }
         let place = match &errored {
             Errored::Kept(paths) => {
-                let path = paths.first().map(|path| path.display().to_string()).unwrap_or_default();
-                if self.quarantine.seals() {
-                    format!(
-                        "The runner keeps it, sealed to its key, in `{path}`. Its operator can open it with `blockhouse state open` and write it with `terraform state push`."
-                    )
-                } else {
-                    format!(
-                        "The runner keeps it, not encrypted since it has no key, in `{path}`; `terraform state push` writes it."
-                    )
-                }
+                self.quarantine.sentence(paths.first().map_or(Path::new(""), PathBuf::as_path))
             }
             Errored::Left(place) => format!("No copy could be made of it: {place}."),
         };
@@ -207,7 +198,7 @@ impl Context {
             // It may have left its own lock, at which all that come after it would fail.
             self.look_for_lock(name, tooling, PUSH, &ended).await;
         } else if is_conflict(&ended, PUSH.expected).await
-            && let Some(lock) = locks::parse(&errors)
+            && let Some(lock) = locks::parse(errors)
         {
             self.release_if_proven(name, tooling, &lock).await;
         }

@@ -1,7 +1,7 @@
 //! Has the document of its run sent to whoever its inputs name, in every form and every place.
 
 use guests::http::{DocumentForm, Header, HeaderValue, Part, Request, send};
-use guests::misuse::request;
+use guests::misuse::{self, request};
 
 guests::attack!(execute);
 
@@ -19,7 +19,10 @@ fn execute(run: guests::Run) -> guests::Ending {
         ] {
             let body = vec![Part::RunDocument(form)];
             let sent = send(&Request { body, ..request("POST", url) });
-            guests::tell!(&step, "body: {:?}", sent.map(|response| response.status));
+            guests::tell!(&step, "body: {:?}", sent.as_ref().map(|response| response.status));
+            if let Ok(response) = sent {
+                misuse::repeat(&step, &response);
+            }
         }
         let value = HeaderValue::Parts(vec![Part::RunDocument(DocumentForm::BASE64)]);
         let headers = vec![Header { name: "x-run".to_owned(), value }];

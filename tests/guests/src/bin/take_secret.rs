@@ -26,7 +26,7 @@ fn execute(run: guests::Run) -> guests::Ending {
     };
     guests::tell!(&step, "a secret");
     for (_, url) in guests::texts(&run).filter(|(key, _)| *key == "url") {
-        guests::tell!(&step, "sent: {:?}", misuse::send(url, &secret));
+        misuse::send_and_tell(&step, url, &secret);
     }
     if guests::text(&run, "pass on").is_some() {
         misuse::pass_on(&step, &secret);
