@@ -12,6 +12,7 @@ use blockhouse::capability::http::{self, Outbound};
 use blockhouse::run::{Behavior, Block, Definition, Implementation, OpenedRun, Run, RunId};
 use blockhouse::sandbox::{CacheConfig, Compiler, Config, Job, Sandbox};
 use blockhouse::shutdown::Abort;
+use blockhouse::tape::Tape;
 use blockhouse::timeline::Timeline;
 use blockhouse_policy::{Grants, Limits, Policy};
 use secrecy::SecretBox;
@@ -25,6 +26,7 @@ const COMPILATIONS: usize = 20;
 
 fn job(grants: &Arc<Grants>, outbound: &Arc<Outbound>) -> Job {
     Job {
+        tape: Arc::new(Tape::off().expect("there is randomness")),
         run: OpenedRun { run: run(), inputs: Vec::new(), settings: Vec::new() },
         grants: Arc::clone(grants),
         work: None,

@@ -14,6 +14,7 @@ mod pipeline;
 mod postponed;
 mod recovery;
 mod single_run;
+mod stopping;
 
 pub use assembly::{
     Assembled, AssemblyError, RouteError, assemble, assemble_offline, component_bytes, load_config,
@@ -55,12 +56,6 @@ use tokio::runtime::{Builder, Handle, Runtime};
 use tokio_util::task::TaskTracker;
 use tokio_util::task::task_tracker::TaskTrackerToken;
 use tracing::Instrument as _;
-
-/// How long the final statuses of aborted runs may take to be delivered before the daemon ends; the journal keeps the rest.
-const LAST_REPORTS: Duration = Duration::from_secs(30);
-
-/// How long claims may take to be written down before the daemon hands over.
-const LAST_CLAIMS: Duration = Duration::from_secs(10);
 
 /// How long a final status that meshStack refuses is left alone.
 const POSTPONED_PAUSE: Duration = Duration::from_secs(10 * 60);
@@ -355,47 +350,6 @@ impl Core {
         }
     }
 
-    /// Brings a run to its end that the last daemon left behind: goes on with it where that can be done, else reports it.
-    fn recover(self: &Arc<Self>, run: LeftOver, work: &Handle) {
-        let claim = match Claim::parse(run.claim.expose_secret().as_bytes()) {
-            Ok(claim) => claim,
-            Err(error) => {
-                tracing::error!(error = %chain(&error), "a journal holds no run that could be reported");
-                return;
-            }
-        };
-        let id = claim.id().clone();
-        let entry = self.active.enter(id.clone());
-        let span = tracing::info_span!("run", run = %id);
-        let core = Arc::clone(self);
-        let LeftOver { journal, steps, end, .. } = run;
-        let Some(update) = end else {
-            // Before anything is claimed: no other run of the block may come first.
-            let block = claim.run().ok().zip(self.pipeline.terraform.as_ref());
-            let block =
-                block.and_then(|(run, terraform)| terraform.blocks().try_take(&run.block.uuid));
-            let resumed = Resumed { block: block.map(Arc::new), steps };
-            let go_on = async move {
-                let _entry = entry;
-                let slot = core.slots.slot().await;
-                tracing::warn!("going on with a run that an earlier daemon left behind");
-                core.carry_out(ClaimedRun { claim, slot }, Origin::Earlier(journal, resumed)).await;
-            };
-            self.tasks.spawn_on(go_on.instrument(span), work);
-            return;
-        };
-        let delivery = async move {
-            let _entry = entry;
-            let backoff = core.report.backoff;
-            let last = (update, journal.clone());
-            let delivery = recovery::deliver(&core.client, &claim, &steps, last, backoff).await;
-            if let Ok(client) = core.client.run_client(&claim) {
-                core.settle(client, Some(journal), delivery).await;
-            }
-        };
-        self.tasks.spawn(delivery.instrument(span));
-    }
-
     /// Starts a claimed run on the work runtime.
     fn start(self: &Arc<Self>, claimed: ClaimedRun, work: &Handle) {
         let id = claimed.claim.id().clone();
@@ -512,54 +466,5 @@ impl Core {
                 Err(Outcome::Faulted(Fault { detail, retryable: true }))
             }
         }
-    }
-
-    /// Lets the runs finish; after a while, or when told so, aborts them.
-    async fn drain(&self) {
-        self.tasks.close();
-        let (runs, waiting) = (self.active.count(), self.slots.waiting());
-        tracing::info!(runs, waiting, "draining: no more runs are claimed");
-        crash::point(CrashPoint::ShutdownDraining);
-        tokio::select! {
-            biased;
-            () = self.shutdown.handing_over() => return self.leave().await,
-            () = self.tasks.wait() => return,
-            () = self.shutdown.aborting() => {}
-            () = tokio::time::sleep(self.drain_timeout) => {}
-        }
-        tracing::warn!(runs = self.active.count(), "aborting the runs that are left");
-        crash::point(CrashPoint::ShutdownAborting);
-        self.shutdown.abort();
-        // Programs that still run then go on in their shims, and the next start goes on with their runs.
-        let patience = self.interrupt_patience + self.pipeline.abort_grace + LAST_REPORTS;
-        if tokio::time::timeout(patience, self.tasks.wait()).await.is_err() {
-            tracing::error!(
-                runs = self.active.count(),
-                "not every final status was delivered; the next start delivers them"
-            );
-        }
-    }
-
-    /// Leaves everything to the next process: all that it has to know is written down, or will be by the programs that go on.
-    async fn leave(&self) {
-        self.unwritten.close();
-        if tokio::time::timeout(LAST_CLAIMS, self.unwritten.wait()).await.is_err() {
-            tracing::error!("a claim could not be written down; its run is lost to the next start");
-        }
-        // What was ordered before is written with it.
-        if let Some(journal) = &self.journal
-            && journal.probe().await.is_err()
-        {
-            tracing::error!("the journal can't be written; the next start may report again");
-        }
-        tracing::info!(runs = self.active.count(), "handing over: the next start goes on");
-    }
-
-    fn stopped(&self) -> Stopped {
-        if self.shutdown.is_handing_over() && !self.tasks.is_empty() {
-            return Stopped::HandedOver;
-        }
-        let is_settled = self.tasks.is_empty() && !self.postponed.is_one_left();
-        if is_settled { Stopped::Drained } else { Stopped::Unreported }
     }
 }

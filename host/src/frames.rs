@@ -81,7 +81,7 @@ impl Writer {
         aws_lc_rs::rand::fill(plain.as_mut_slice()).map_err(|_| FramesError::Encrypt)?;
         let sealed = runner.seal(plain.as_slice()).map_err(|_| FramesError::Encrypt)?;
         let length = u32::try_from(sealed.len()).map_err(|_| FramesError::Encrypt)?;
-        let mut file = at("create", path, os::create_private_file(&path))?;
+        let mut file = at("create", path, os::create_private_file(path))?;
         let header = [&length.to_be_bytes()[..], &sealed].concat();
         let written = file.write_all(&header).and_then(|()| os::sync_directory(directory));
         if written.is_err() {

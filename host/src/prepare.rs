@@ -153,7 +153,7 @@ pub fn redactor(
 /// What keeps a secret from being opened: nothing of what such a run's programs have printed must be shown then.
 pub fn redactor_of(run: Run, protection: &Protection) -> Result<Redactor, Outcome> {
     let opened = open(run, protection, &Abort::default())?;
-    let (redactor, warnings) = redactor(&opened).map_err(|error| {
+    let (redactor, warnings) = redactor(&opened, None).map_err(|error| {
         let detail = chain(&error).to_string();
         Outcome::Faulted(Fault { detail, retryable: false })
     })?;

@@ -11,6 +11,7 @@
 //! A component that does something else than the tape says has *diverged*: that ends the run, since what would come then may be
 //! something that was done already.
 
+mod clock;
 mod entry;
 mod file;
 
@@ -21,11 +22,12 @@ use crate::digest::Digest;
 use crate::frames::FramesError;
 use crate::telemetry::chain;
 use crate::unseal::{PrivateKey, PublicKey};
+use clock::Clock;
 use file::{Recorder, Recording};
 use std::fmt;
 use std::path::Path;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
-use std::time::{Duration, Instant, SystemTime};
+use std::time::{Duration, SystemTime};
 use tokio::task::spawn_blocking;
 
 /// Bytes that a tape may have. Six hours of polling every ten seconds for 20 KiB are 43 MiB. A run with more goes on without.
@@ -65,13 +67,6 @@ enum Mode {
     Full(Recorder),
     /// The answers come from the tape.
     Replaying(Recording, Recorder),
-}
-
-/// A clock that goes on where that of the last process stopped.
-struct Clock {
-    started: Instant,
-    /// What it showed then.
-    from: Duration,
 }
 
 /// Why a run can't go on.
@@ -164,7 +159,7 @@ impl Tape {
     }
 
     fn new(mode: Mode, seed: [u8; 32], component: Digest, is_resumed: bool) -> Self {
-        let clock = Clock { started: Instant::now(), from: Duration::ZERO };
+        let clock = Clock::default();
         let state = State { mode, pending: Vec::new(), pending_bytes: 0, failure: None, clock };
         Self { state: Mutex::new(state), seed, component, is_resumed }
     }
@@ -484,22 +479,6 @@ impl State {
             }
         }
         Ok(())
-    }
-}
-
-impl Clock {
-    fn now(&self) -> Duration {
-        self.from.saturating_add(self.started.elapsed())
-    }
-
-    fn set(&mut self, shown: Duration) {
-        *self = Self { started: Instant::now(), from: shown };
-    }
-
-    /// The time that no process was there counts as well: what the component waits for goes on without us.
-    fn go_on(&mut self, gone: Duration) {
-        let shown = self.from.saturating_add(gone);
-        self.set(shown);
     }
 }
 

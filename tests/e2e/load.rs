@@ -29,6 +29,7 @@ async fn faulty_emulator() -> Emulator {
         dropped_before: 0.0,
         dropped_after: 0.01,
         truncated: 0.0,
+        ..RandomFaults::default()
     });
     emulator
 }
@@ -93,11 +94,11 @@ async fn an_outage_in_mid_run_loses_nothing() {
     let outage = blockhouse_emulator::Fault::status(503);
     emulator.script(Route::Register, outage.clone(), 20);
     emulator.script(Route::Update, outage, 20);
-    let runner = blockhouse_tests::Runner::builder().start(&emulator).unwrap();
+    let runner = Runner::builder().start(&emulator).unwrap();
     let runs: Vec<_> = (0..8).map(|_| emulator.enqueue(RunSpec::manual())).collect();
     for id in runs {
         let run = emulator.wait_for_end(&id, patience()).await.unwrap();
-        crate::assert_ended(&run, RunState::Succeeded);
+        assert_ended(&run, RunState::Succeeded);
     }
     runner.drain().await.unwrap();
 }

@@ -134,7 +134,7 @@ impl Scene {
                 }
                 _ => (*with).to_owned(),
             };
-            spec.input(&format!("{number:02} {what}"), InputType::String, json!(with))
+            spec.input(format!("{number:02} {what}"), InputType::String, json!(with))
         });
         self.emulator.enqueue(spec)
     }

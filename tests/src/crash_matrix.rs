@@ -172,7 +172,7 @@ impl Story {
     pub fn promise(self, point: CrashPoint) -> Promise {
         match point {
             P::ClaimAnswered => Promise::TimesOut,
-            P::HttpAnswered | P::HttpConnected => Promise::GoesOnOrFails,
+            P::HttpAnswered | P::HttpConnected | P::HttpPermitted => Promise::GoesOnOrFails,
             P::TapeWritten if self.passes().contains(&P::HttpConnected) => Promise::GoesOnOrFails,
             // A shim that is killed is the end of its program, see `kill_matrix`: interrupted, so that no state is lost.
             P::ShimStarted | P::ShimStatusWritten => {

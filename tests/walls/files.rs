@@ -244,16 +244,15 @@ pub(crate) mod leave_files {
     }
 
     #[tokio::test(flavor = "multi_thread")]
-    async fn a_run_directory_goes_with_a_run_that_nobody_waits_for() {
+    async fn a_run_directory_waits_for_the_next_start_and_goes_if_its_run_does_not_go_on() {
         let state = tempfile::tempdir().unwrap();
         let stage = start(state.path(), "wait");
         stage.left(state.path()).await;
         stage.work.abort();
-        let gone = async {
-            while !is_empty(state.path()) {
-                tokio::task::yield_now().await;
-            }
-        };
-        tokio::time::timeout(blockhouse_tests::patience(), gone).await.unwrap();
+        assert!(stage.work.await.unwrap_err().is_cancelled());
+        for goes_on in [true, false] {
+            RunDirectories::open(state.path(), |_| goes_on).unwrap();
+            assert_eq!(is_empty(state.path()), !goes_on);
+        }
     }
 }

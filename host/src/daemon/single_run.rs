@@ -1,7 +1,7 @@
 //! One run from a file, then exit: `EXECUTION_MODE=single-run`, for a job per run in Kubernetes.
 
-use super::LAST_REPORTS;
 use super::pipeline::{self, Job, Pipeline};
+use super::stopping::LAST_REPORTS;
 use crate::admit::Route;
 use crate::capability::http;
 use crate::meshstack::{BuildError, Claim, DocumentError, HttpConfig, RunClient, RunnerIdentity};

@@ -193,6 +193,7 @@ mod tests {
     use crate::run::{Behavior, Block, Definition, Implementation, OpenedRun, Run, RunId};
     use crate::sandbox::Job;
     use crate::shutdown::Abort;
+    use crate::tape::Tape;
     use crate::timeline::Timeline;
     use blockhouse_policy::{Grants, Limits, Policy};
     use secrecy::SecretString;
@@ -242,6 +243,7 @@ mod tests {
             progress.abort().abort(reason);
         }
         let mut job = Job {
+            tape: Arc::new(Tape::off().unwrap()),
             run: OpenedRun { run: run(), inputs: Vec::new(), settings: Vec::new() },
             grants,
             work: None,

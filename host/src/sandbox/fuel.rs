@@ -17,7 +17,7 @@ pub(super) fn charge(
         return Ok(());
     }
     // What came from the tape was not what the component asked for: it must not get to do anything with it.
-    // SECURITY: e2e::replay::a_component_that_does_something_else_than_before_is_stopped
+    // SECURITY: walls::replay::act_outside::a_component_that_does_something_else_than_before_is_stopped
     if let Some(failure) = store.data().tape.failure() {
         return Err(HostError::Tape(failure).into());
     }

@@ -52,7 +52,7 @@ impl fmt::Display for Table<'_> {
             return f.write_str("every run is settled");
         }
         let shown = |text: &Option<String>| {
-            text.as_deref().map_or("-".to_owned(), |text| line(text, NAME_MAX))
+            text.as_deref().map_or_else(|| "-".to_owned(), |text| line(text, NAME_MAX))
         };
         let heads =
             ["RUN", "PHASE", "SINCE", "TYPE", "TENANT", "BLOCK", "DIRECTORY"].map(str::to_owned);

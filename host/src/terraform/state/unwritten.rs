@@ -173,9 +173,9 @@ impl Context {
             }
         }
         let place = match &errored {
-            Errored::Kept(paths) => {
-                self.quarantine.sentence(paths.first().map_or(Path::new(""), PathBuf::as_path))
-            }
+            Errored::Kept(paths) => self
+                .quarantine
+                .sentence(paths.first().map_or_else(|| Path::new(""), PathBuf::as_path)),
             Errored::Left(place) => format!("No copy could be made of it: {place}."),
         };
         StateFate::NotSaved(format!(
