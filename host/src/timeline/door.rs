@@ -92,7 +92,12 @@ impl Door {
         if id.is_empty() || id.len() > STEP_ID_MAX || !id.bytes().all(plain) {
             return Err(DeclareError::InvalidId);
         }
-        Ok(NewStep { id, display_name: self.shown(display_name, NAME_MAX) })
+        let mut display_name = self.shown(display_name, NAME_MAX);
+        // meshStack rejects a report with a step that has none, and everything else in it.
+        if display_name.0.trim().is_empty() {
+            display_name.0.clone_from(&id);
+        }
+        Ok(NewStep { id, display_name })
     }
 
     /// An output.
@@ -166,6 +171,14 @@ mod tests {
         let text = "ä".repeat(40_000) + "hunter2" + &"ö".repeat(40_000) + "hunt";
         assert_eq!(door.message(&text).0, text.replace("hunter2", "[secret key]"));
         assert_eq!(door.message("").0, "");
+    }
+
+    #[test]
+    fn a_step_without_a_name_has_its_id_for_one() {
+        for nothing in ["", " \n", "\u{7}"] {
+            assert_eq!(door().step("one", nothing).unwrap().display_name.0, "one");
+        }
+        assert_eq!(door().step("one", "One").unwrap().display_name.0, "One");
     }
 
     #[test]
