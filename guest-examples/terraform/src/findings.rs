@@ -176,6 +176,6 @@ mod tests {
     fn a_file_that_is_too_large_is_not_read_whole() {
         let large = "#".repeat(usize::try_from(FILE_BYTES_MAX).unwrap() + 10);
         let error = found(&[("main.tf", &large)], &[]).unwrap_err();
-        assert!(error.contains("larger than"), "{error}");
+        assert!(error.contains("a file of more than 2 MiB"), "{error}");
     }
 }

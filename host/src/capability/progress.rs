@@ -376,6 +376,7 @@ fn output_kind(kind: OutputType) -> OutputKind {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::outcome::Outcome;
     use blockhouse_policy::Limits;
 
     fn progress() -> (Progress, StepIndex) {
@@ -421,7 +422,7 @@ mod tests {
         progress.log(step, "token-4711").unwrap();
         let told = progress.door().message("token-4711").into_string();
         // What may be the beginning of a secret is kept until more comes.
-        progress.change(|timeline| timeline.succeed(step)).unwrap();
+        progress.change(|timeline| timeline.finish(&Outcome::Succeeded, None));
         let log = progress.timeline().changes_since(0).steps.remove(0).log.unwrap();
         assert_eq!(told, "[secret token]");
         assert_eq!(log.matches("token-4711").count(), 1, "{log}");
