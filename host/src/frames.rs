@@ -240,7 +240,11 @@ fn nonce(frame: u64) -> Nonce {
 }
 
 /// Says what was tried on what.
-fn at<T>(operation: &'static str, path: &Path, result: io::Result<T>) -> Result<T, FramesError> {
+pub(crate) fn at<T>(
+    operation: &'static str,
+    path: &Path,
+    result: io::Result<T>,
+) -> Result<T, FramesError> {
     result.map_err(|source| {
         let source = Arc::new(source);
         FramesError::Io { operation, path: path.to_owned(), source }

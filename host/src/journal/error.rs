@@ -1,16 +1,15 @@
 //! Why the journal can't be used: [`JournalError`].
 
 use super::lock::Owner;
-use crate::frames::FramesError;
+use crate::frames::{self, FramesError};
 use crate::outcome::Bytes;
 use std::io;
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
 
 /// Why the journal can't be used.
 #[derive(Clone, Debug, thiserror::Error)]
 pub enum JournalError {
-    /// A segment can't be read or written.
+    /// A file or directory can't be used.
     #[error(transparent)]
     Frames(#[from] FramesError),
     /// Another daemon uses the directory.
@@ -24,17 +23,6 @@ pub enum JournalError {
         path: PathBuf,
         /// Who uses it, if that can be told.
         owner: Option<Owner>,
-    },
-    /// The system refused.
-    #[error("failed to {operation} `{path}`")]
-    Io {
-        /// What was tried.
-        operation: &'static str,
-        /// On what.
-        path: PathBuf,
-        /// What the system said.
-        #[source]
-        source: Arc<io::Error>,
     },
     /// A segment has a record that is none.
     #[error("`{path}` has a record that can't be understood")]
@@ -62,12 +50,7 @@ pub enum JournalError {
 impl JournalError {
     /// Whether the file that was to be read is not there: whoever reads while others write must expect that.
     pub(super) fn is_gone(&self) -> bool {
-        match self {
-            Self::Frames(FramesError::Io { source, .. }) | Self::Io { source, .. } => {
-                source.kind() == io::ErrorKind::NotFound
-            }
-            _ => false,
-        }
+        matches!(self, Self::Frames(FramesError::Io { source, .. }) if source.kind() == io::ErrorKind::NotFound)
     }
 }
 
@@ -77,8 +60,5 @@ pub(super) fn at<T>(
     path: &Path,
     result: io::Result<T>,
 ) -> Result<T, JournalError> {
-    result.map_err(|source| {
-        let source = Arc::new(source);
-        JournalError::Io { operation, path: path.to_owned(), source }
-    })
+    Ok(frames::at(operation, path, result)?)
 }

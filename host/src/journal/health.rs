@@ -1,6 +1,7 @@
 //! Whether what is claimed now could be kept: [`Health`].
 
 use super::JournalError;
+use crate::frames::FramesError;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
@@ -29,7 +30,9 @@ impl Health {
         let state = self.state();
         let written = state.written.as_ref().and_then(|(_, result)| result.as_ref().err());
         written.or(state.room.as_ref()).map(|error| match error {
-            JournalError::Io { source, .. } => format!("the journal can't be written: {source}"),
+            JournalError::Frames(FramesError::Io { source, .. }) => {
+                format!("the journal can't be written: {source}")
+            }
             error @ JournalError::Room { .. } => error.to_string(),
             error => format!("the journal can't be written: {error}"),
         })
@@ -79,7 +82,8 @@ mod tests {
         health.wrote(Ok(()));
         assert_eq!((health.trouble(), health.is_proven()), (None, true));
         let source = Arc::new(io::Error::from(io::ErrorKind::ReadOnlyFilesystem));
-        health.wrote(Err(JournalError::Io { operation: "write", path: "/secret".into(), source }));
+        let error = FramesError::Io { operation: "write", path: "/secret".into(), source };
+        health.wrote(Err(error.into()));
         let trouble = health.trouble().unwrap();
         assert!(trouble.contains("read-only") && !trouble.contains("secret"), "{trouble}");
         assert!(!health.is_proven());

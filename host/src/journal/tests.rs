@@ -368,7 +368,7 @@ fn a_link_in_the_place_of_the_lock_or_the_journal_is_refused() {
         let directory = tempfile::tempdir().unwrap();
         symlink(target, directory.path().join(name)).unwrap();
         let error = Journal::open(directory.path(), &KEY, Config::default()).unwrap_err();
-        assert!(matches!(error, JournalError::Io { .. }), "{name}: {error}");
+        assert!(matches!(error, JournalError::Frames(FramesError::Io { .. })), "{name}: {error}");
     }
     // Neither is a file made where a link leads.
     let directory = tempfile::tempdir().unwrap();
