@@ -24,6 +24,7 @@ use crate::telemetry::chain;
 use crate::unseal::{PrivateKey, PublicKey};
 use clock::Clock;
 use file::{Recorder, Recording};
+use std::convert::Infallible;
 use std::fmt;
 use std::path::Path;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -66,7 +67,7 @@ enum Mode {
     /// There is more on the tape than can be kept: the run can't be resumed any more.
     Full(Recorder),
     /// The answers come from the tape.
-    Replaying(Recording, Recorder),
+    Replaying(Box<Recording>, Recorder),
 }
 
 /// Why a run can't go on.
@@ -137,7 +138,7 @@ impl Tape {
     /// [`TapeError`] if the run can't go on.
     pub fn resume(
         directory: &Path,
-        key: &PrivateKey,
+        key: &Arc<PrivateKey>,
         component: Digest,
     ) -> Result<Self, TapeError> {
         let recording = Recording::open(directory, key)?;
@@ -155,7 +156,7 @@ impl Tape {
         // At once: by this the next process knows how often it was tried.
         recorder.write(&[], true)?;
         crash::point(CrashPoint::TapeResumed);
-        Ok(Self::new(Mode::Replaying(recording, recorder), seed, component, true))
+        Ok(Self::new(Mode::Replaying(Box::new(recording), recorder), seed, component, true))
     }
 
     fn new(mode: Mode, seed: [u8; 32], component: Digest, is_resumed: bool) -> Self {
@@ -312,13 +313,8 @@ impl Tape {
     /// # Errors
     /// [`TapeError`]: it must not begin.
     pub async fn leave(self: &Arc<Self>, why: &str) -> Result<(), TapeError> {
-        let known = self.lock().recall("what is not written down", |entry| match entry {
-            Entry::Untaped(why) => Ok(why),
-            entry => Err(entry),
-        });
-        if let Some(why) = known? {
-            return Err(self.lock().fail(TapeError::Untaped(why)));
-        }
+        // Whatever the tape has at this place, the run can't go on from there.
+        self.lock().recall("what is not written down", Err::<Infallible, _>)?;
         if self.lock().abandon(why) { self.flush(true).await } else { Ok(()) }
     }
 

@@ -2,7 +2,7 @@
 
 use super::{Entry, FRUITLESS_MAX, TapeError};
 use crate::crash::{self, CrashPoint};
-use crate::frames::{FramesError, Read, Reader, Writer};
+use crate::frames::{FramesError, Read, Reader, Writer, at};
 use crate::os;
 use crate::unseal::{PrivateKey, PublicKey};
 use std::collections::VecDeque;
@@ -70,8 +70,7 @@ impl Recorder {
     }
 
     fn begin(&mut self) -> Result<Writer, TapeError> {
-        let made = os::create_private_directory(&self.directory);
-        made.map_err(|source| failed("create", &self.directory, source))?;
+        at("create", &self.directory, os::create_private_directory(&self.directory))?;
         let name = format!("{:08}{SUFFIX}", self.number);
         let mut writer = Writer::create(&self.directory.join(name), &self.runner)?;
         self.has_begun = true;
@@ -85,8 +84,10 @@ impl Recorder {
 
 /// Reads what happened in earlier processes.
 pub(super) struct Recording {
-    /// Those that are still to be read.
-    files: VecDeque<Reader>,
+    key: Arc<PrivateKey>,
+    /// Those that are still to be read. One at a time is open: there is one for each restart.
+    files: VecDeque<PathBuf>,
+    open: Option<Reader>,
     entries: VecDeque<Entry>,
     /// What the first process began with.
     first: Option<Entry>,
@@ -97,23 +98,29 @@ pub(super) struct Recording {
 
 impl Recording {
     /// Finds the files in a run's directory; there need be none. Blocks.
-    pub(super) fn open(directory: &Path, key: &PrivateKey) -> Result<Self, TapeError> {
+    pub(super) fn open(directory: &Path, key: &Arc<PrivateKey>) -> Result<Self, TapeError> {
         let found = files(directory)?;
         let following = found.last().map_or(1, |(number, _)| number.saturating_add(1));
         let written = found.iter().filter_map(|(_, path)| path.metadata().ok()?.modified().ok());
         let last_written = written.max();
-        let open = |(_, path): &(u32, PathBuf)| Reader::open(path, key).transpose();
+        let last = found.iter().rev().take(FRUITLESS_MAX);
         let mut fruitless = 0;
-        for file in found.iter().rev().take(FRUITLESS_MAX).filter_map(open) {
+        for file in last.filter_map(|(_, path)| Reader::open(path, key).transpose()) {
             if is_fruitful(file?)? {
                 break;
             }
             fruitless += 1;
         }
-        let files = found.iter().filter_map(open).collect::<Result<VecDeque<_>, _>>()?;
-        let entries = VecDeque::new();
-        let mut recording =
-            Self { files, entries, first: None, fruitless, following, last_written };
+        let mut recording = Self {
+            key: Arc::clone(key),
+            files: found.into_iter().map(|(_, path)| path).collect(),
+            open: None,
+            entries: VecDeque::new(),
+            first: None,
+            fruitless,
+            following,
+            last_written,
+        };
         // With that, what it began with is known as well.
         if let Some(entry) = recording.next()? {
             recording.entries.push_front(entry);
@@ -152,14 +159,23 @@ impl Recording {
                 Some(Entry::Waiting | Entry::Woken) => {}
                 Some(entry) => return Ok(Some(entry)),
                 None => {
-                    let Some(file) = self.files.front_mut() else { return Ok(None) };
+                    let Some(file) = self.file()? else { return Ok(None) };
                     match frame(file)? {
                         Some(entries) => self.entries.extend(entries),
-                        None => drop(self.files.pop_front()),
+                        None => self.open = None,
                     }
                 }
             }
         }
+    }
+
+    /// The file that is to be read now.
+    fn file(&mut self) -> Result<Option<&mut Reader>, TapeError> {
+        while self.open.is_none() {
+            let Some(path) = self.files.pop_front() else { return Ok(None) };
+            self.open = Reader::open(&path, &self.key)?;
+        }
+        Ok(self.open.as_mut())
     }
 }
 
@@ -197,13 +213,12 @@ fn encode(entries: &[Entry]) -> Result<zeroize::Zeroizing<Vec<u8>>, TapeError> {
 /// By their numbers, ascending.
 fn files(directory: &Path) -> Result<Vec<(u32, PathBuf)>, TapeError> {
     let entries = match std::fs::read_dir(directory) {
-        Ok(entries) => entries,
         Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(Vec::new()),
-        Err(error) => return Err(failed("read", directory, error)),
+        entries => at("read", directory, entries)?,
     };
     let mut files = Vec::new();
     for entry in entries {
-        let entry = entry.map_err(|error| failed("read", directory, error))?;
+        let entry = at("read", directory, entry)?;
         let name = entry.file_name();
         let number = name.to_str().and_then(|name| name.strip_suffix(SUFFIX)?.parse().ok());
         if let Some(number) = number {
@@ -212,9 +227,4 @@ fn files(directory: &Path) -> Result<Vec<(u32, PathBuf)>, TapeError> {
     }
     files.sort_unstable();
     Ok(files)
-}
-
-fn failed(operation: &'static str, path: &Path, source: io::Error) -> TapeError {
-    let (path, source) = (path.to_owned(), Arc::new(source));
-    TapeError::File(FramesError::Io { operation, path, source })
 }

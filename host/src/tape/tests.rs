@@ -3,9 +3,9 @@ use secrecy::SecretString;
 use std::path::PathBuf;
 use std::sync::LazyLock;
 
-static KEY: LazyLock<PrivateKey> = LazyLock::new(|| {
+static KEY: LazyLock<Arc<PrivateKey>> = LazyLock::new(|| {
     let pem = include_str!("../../../tests/fixtures/sealed/TEST-ONLY-runner-pkcs8.pem");
-    PrivateKey::from_pem(&SecretString::from(pem)).unwrap()
+    Arc::new(PrivateKey::from_pem(&SecretString::from(pem)).unwrap())
 });
 
 const ONE: RequestDigest = RequestDigest([1; 32]);

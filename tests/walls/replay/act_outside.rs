@@ -15,8 +15,8 @@ use std::sync::{Arc, LazyLock};
 use tempfile::TempDir;
 use tokio::sync::Semaphore;
 
-static KEY: LazyLock<PrivateKey> = LazyLock::new(|| {
-    PrivateKey::from_pem(&SecretString::from(blockhouse_tests::PRIVATE_KEY)).unwrap()
+static KEY: LazyLock<Arc<PrivateKey>> = LazyLock::new(|| {
+    Arc::new(PrivateKey::from_pem(&SecretString::from(blockhouse_tests::PRIVATE_KEY)).unwrap())
 });
 
 /// A run's directory, a server that gives each request a number, and what the run is to do.
