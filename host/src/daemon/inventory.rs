@@ -55,7 +55,7 @@ pub struct KnownRun {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Phase {
-    /// It was claimed, and has not reported any step.
+    /// It was claimed, has not reported any step, and has no directory.
     Claimed,
     /// It has an end that meshStack has not accepted yet.
     Ended,
@@ -126,7 +126,13 @@ impl Inventory {
             let run = runs.entry(id.clone());
             let run = run.or_insert_with(|| KnownRun::unknown(id.clone(), phase, path));
             match phase {
-                Phase::Left => run.directory = Some(path.to_owned()),
+                Phase::Left => {
+                    run.directory = Some(path.to_owned());
+                    // It has begun, even if it has reported nothing yet.
+                    if run.phase == Phase::Claimed {
+                        run.phase = Phase::Executing;
+                    }
+                }
                 _ => run.copies.push(path.to_owned()),
             }
         };
