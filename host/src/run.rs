@@ -240,3 +240,33 @@ impl Implementation {
         }
     }
 }
+
+#[cfg(test)]
+impl Run {
+    /// One of a type without inputs and settings.
+    pub(crate) fn bare(kind: &str) -> Self {
+        let implementation = Implementation { kind: kind.to_owned(), settings: BTreeMap::new() };
+        Self {
+            id: RunId("r".to_owned()),
+            number: 1,
+            behavior: Behavior::Apply,
+            trigger: None,
+            block: Block {
+                uuid: "b".to_owned(),
+                display_name: "b".to_owned(),
+                tenant: "t".to_owned(),
+                project: None,
+                platform: None,
+                inputs: Vec::new(),
+                parents: Vec::new(),
+            },
+            definition: Definition {
+                uuid: "d".to_owned(),
+                owner: "o".to_owned(),
+                version: 1,
+                implementation,
+            },
+            links: Vec::new(),
+        }
+    }
+}

@@ -40,6 +40,7 @@ pub use config::{Config, Pushing};
 pub use flight::{InFlight, Report};
 pub use quarantine::{copies, copies_of};
 pub use sealed::{OpenError, open as open_sealed};
+pub use state::ERRORED;
 pub use tail::{Shown, shown};
 pub use users::{Users, UsersConfig, UsersError};
 pub use workspace::{

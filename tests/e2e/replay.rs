@@ -2,7 +2,7 @@
 
 use crate::{all_text, assert_ended, emulator};
 use blockhouse_emulator::{Emulator, Fault, Gate, InputType, Route, RunSpec, RunState, RunView};
-use blockhouse_tests::{Process, patience};
+use blockhouse_tests::{Leaks, Process, patience};
 use serde_json::json;
 use std::fs;
 use std::path::Path;
@@ -150,24 +150,22 @@ impl Scene {
         assert!(left.is_empty(), "{left:?}");
     }
 
-    /// No file of the state has the secret in it.
+    /// No file of the state has the secret in it, although there is something of the run.
     fn nothing_is_in_clear(&self) {
-        let mut directories = vec![self.directory.path().join("state")];
-        let mut files = 0;
-        while let Some(directory) = directories.pop() {
-            for entry in fs::read_dir(directory).unwrap() {
-                let path = entry.unwrap().path();
-                if path.is_dir() {
-                    directories.push(path);
-                } else {
-                    let text = fs::read(&path).unwrap();
-                    let text = String::from_utf8_lossy(&text);
-                    assert!(!text.contains(SECRET), "{}", path.display());
-                    files += 1;
-                }
-            }
-        }
-        assert!(files > 2);
+        let state = self.directory.path().join("state");
+        assert_eq!(fs::read_dir(state.join("runs")).unwrap().count(), 1);
+        let leaks = Leaks::of([("the input and the answers", SECRET)]).unwrap();
+        assert_eq!(leaks.in_directory(&state, &[]).unwrap(), []);
+    }
+
+    /// A run whose daemon was killed between two requests, and is started again with another component for its type.
+    async fn killed_before_another_component(&self) -> Uuid {
+        let mut process = self.start();
+        let run = self.enqueue(&[("POST", "/before"), ("GET", "/held")]);
+        process.until(self.server.arrived(2)).await.unwrap();
+        process.kill().unwrap();
+        self.configure(blockhouse_artifacts::WATCH_ABORT);
+        run
     }
 }
 
@@ -253,11 +251,7 @@ async fn a_claimed_run_that_was_not_begun_is_executed() {
 #[tokio::test]
 async fn a_run_goes_on_by_the_component_that_it_was_begun_with() {
     let scene = Scene::new().await;
-    let mut process = scene.start();
-    let run = scene.enqueue(&[("POST", "/before"), ("GET", "/held")]);
-    process.until(scene.server.arrived(2)).await.unwrap();
-    process.kill().unwrap();
-    scene.configure(blockhouse_artifacts::WATCH_ABORT);
+    let run = scene.killed_before_another_component().await;
     scene.server.open();
     let mut process = scene.start();
     let run = scene.ended(&mut process, &run).await;
@@ -268,11 +262,7 @@ async fn a_run_goes_on_by_the_component_that_it_was_begun_with() {
 #[tokio::test]
 async fn a_run_whose_component_is_gone_ends_and_is_not_begun_by_another_one() {
     let scene = Scene::new().await;
-    let mut process = scene.start();
-    let run = scene.enqueue(&[("POST", "/before"), ("GET", "/held")]);
-    process.until(scene.server.arrived(2)).await.unwrap();
-    process.kill().unwrap();
-    scene.configure(blockhouse_artifacts::WATCH_ABORT);
+    let run = scene.killed_before_another_component().await;
     fs::remove_dir_all(scene.directory.path().join("state/registry")).unwrap();
     let mut process = scene.start();
     let run = scene.ended(&mut process, &run).await;

@@ -14,7 +14,7 @@ use crate::run::RunId;
 use crate::rundir::RunDirectories;
 use crate::shim::Launcher;
 use crate::telemetry::chain;
-use crate::terraform::{self, StateFate};
+use crate::terraform::{self, ERRORED, StateFate};
 use crate::unseal::PrivateKey;
 use secrecy::ExposeSecret as _;
 use std::collections::BTreeSet;
@@ -34,9 +34,6 @@ const AT_A_TIME: usize = 16;
 
 /// Whoever wants to wait for longer than can be counted waits for so long.
 const PATIENCE_MAX: Duration = Duration::from_secs(365 * 24 * 60 * 60);
-
-/// The state that Terraform leaves where it works when it can't write it.
-const ERRORED: &str = "errored.tfstate";
 
 /// What is needed.
 #[derive(Debug)]

@@ -120,35 +120,10 @@ fn value(secret: &SecretString, is_text: bool) -> Option<Box<RawValue>> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::run::{
-        Behavior, Block, Definition, Implementation, InputKind, OpenedInput, Run, RunId,
-    };
+    use crate::run::{InputKind, OpenedInput, Run};
 
     fn run(inputs: Vec<OpenedInput>, settings: Vec<(String, Value)>) -> OpenedRun {
-        let implementation =
-            Implementation { kind: "TERRAFORM".to_owned(), settings: BTreeMap::new() };
-        let run = Run {
-            id: RunId::parse("r").unwrap(),
-            number: 1,
-            behavior: Behavior::Apply,
-            trigger: None,
-            block: Block {
-                uuid: "b".to_owned(),
-                display_name: "b".to_owned(),
-                tenant: "t".to_owned(),
-                project: None,
-                platform: None,
-                inputs: Vec::new(),
-                parents: Vec::new(),
-            },
-            definition: Definition {
-                uuid: "d".to_owned(),
-                owner: "o".to_owned(),
-                version: 1,
-                implementation,
-            },
-            links: Vec::new(),
-        };
+        let run = Run::bare("TERRAFORM");
         OpenedRun { run, inputs, settings }
     }
 

@@ -190,45 +190,17 @@ mod tests {
     use crate::capability::Progress;
     use crate::capability::http::{Config, Outbound};
     use crate::redact::Redactor;
-    use crate::run::{Behavior, Block, Definition, Implementation, OpenedRun, Run, RunId};
+    use crate::run::{OpenedRun, Run};
     use crate::sandbox::Job;
     use crate::shutdown::Abort;
     use crate::tape::Tape;
     use crate::timeline::Timeline;
     use blockhouse_policy::{Grants, Limits, Policy};
     use secrecy::SecretString;
-    use std::collections::BTreeMap;
     use std::sync::Arc;
     use std::time::Duration;
 
     const SAID: &str = "GitHub was told to cancel the workflow of hunter2.";
-
-    fn run() -> Run {
-        let implementation =
-            Implementation { kind: "MANUAL".to_owned(), settings: BTreeMap::new() };
-        Run {
-            id: RunId::parse("r").unwrap(),
-            number: 1,
-            behavior: Behavior::Apply,
-            trigger: None,
-            block: Block {
-                uuid: "b".to_owned(),
-                display_name: "b".to_owned(),
-                tenant: "t".to_owned(),
-                project: None,
-                platform: None,
-                inputs: Vec::new(),
-                parents: Vec::new(),
-            },
-            definition: Definition {
-                uuid: "d".to_owned(),
-                owner: "o".to_owned(),
-                version: 1,
-                implementation,
-            },
-            links: Vec::new(),
-        }
-    }
 
     /// A run with a secret, which was told to stop if there is a reason.
     fn state(reason: Option<AbortReason>) -> RunState {
@@ -244,7 +216,7 @@ mod tests {
         }
         let mut job = Job {
             tape: Arc::new(Tape::off().unwrap()),
-            run: OpenedRun { run: run(), inputs: Vec::new(), settings: Vec::new() },
+            run: OpenedRun { run: Run::bare("MANUAL"), inputs: Vec::new(), settings: Vec::new() },
             grants,
             work: None,
             native: None,

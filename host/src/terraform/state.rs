@@ -28,7 +28,7 @@ use std::time::Duration;
 use unwritten::Errored;
 
 /// What Terraform writes if the backend refuses the state.
-pub(super) const ERRORED: &str = "errored.tfstate";
+pub const ERRORED: &str = "errored.tfstate";
 
 /// What one is called that a verb finds before it begins.
 const FOUND: &str = "errored.tfstate.found";

@@ -4,8 +4,8 @@ use crate::orders::Ordered;
 use blockhouse_emulator::{Behavior, RunState, RunView, Status};
 use blockhouse_tests::{AllTypes, Kind};
 
-/// What a run says that was being executed when the daemon was killed, and could not be gone on with.
-const HONEST: [&str; 2] = ["stopped while this run was executing", "may have been carried out"];
+/// What a run says whose daemon was killed while a request was under way that must not be repeated.
+const HONEST: &str = "may have been carried out";
 
 /// What is wrong with a run that has ended. `kills`: daemons that were killed by now.
 pub(crate) fn judge(run: &RunView, ordered: &Ordered, all: &AllTypes, kills: usize) -> Vec<String> {
@@ -64,7 +64,7 @@ fn may_fail(run: &RunView, ordered: &Ordered, kills: usize) -> bool {
     }
     let text = text(run);
     let is_remote = matches!(ordered.kind, Kind::Azure | Kind::Github | Kind::Gitlab);
-    let is_honest = HONEST.iter().any(|words| text.contains(words));
+    let is_honest = text.contains(HONEST);
     // Terraform itself gives up on a state backend that answers with errors for too long, or breaks off its answers.
     let is_backend = ordered.kind == Kind::Terraform && is_about_state(&text);
     (is_remote && kills > ordered.kills_before && is_honest) || is_backend

@@ -1,12 +1,10 @@
 //! What native programs do in a run's directory.
 
+use crate::execute::paths;
 use crate::shim::{self, Sight};
 use crate::telemetry::chain;
 use std::fs;
 use std::path::{Path, PathBuf};
-
-/// Where operations are, within the run's directory.
-const FOLDER: &str = "operations";
 
 /// Something that a native program does or has done.
 #[derive(Clone, Debug)]
@@ -29,7 +27,7 @@ impl Operation {
 
 /// Those of a run, in the order of their names, which is that of their beginnings.
 pub(super) fn list(directory: &Path) -> Vec<Operation> {
-    let entries = fs::read_dir(directory.join(FOLDER)).into_iter().flatten().flatten();
+    let entries = fs::read_dir(paths(directory).operations).into_iter().flatten().flatten();
     let directories = entries.filter(|entry| entry.file_type().is_ok_and(|kind| kind.is_dir()));
     let mut operations: Vec<_> = directories
         .map(|entry| Operation {

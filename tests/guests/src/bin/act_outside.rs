@@ -1,7 +1,8 @@
 //! Does what its inputs say, in the order of their keys, and writes down whatever it is told. All of that must be the same when the run is
 //! resumed.
 
-use guests::http::{Request, send, send_repeatable};
+use guests::http::{send, send_repeatable};
+use guests::misuse::request;
 use std::fmt::Write as _;
 use std::time::{Duration, Instant, SystemTime};
 use wasip2::http::outgoing_handler::handle;
@@ -50,16 +51,7 @@ fn act(what: &str, text: &str, began: Instant) -> String {
                 Some(method) => (true, method),
                 None => (false, what),
             };
-            let request = Request {
-                method: method.to_owned(),
-                url: text.to_owned(),
-                headers: Vec::new(),
-                body: Vec::new(),
-                timeout_milliseconds: None,
-                max_response_bytes: None,
-                interruptible: false,
-                take_secret: None,
-            };
+            let request = request(method, text);
             let sent = if repeats { send_repeatable(&request) } else { send(&request) };
             match sent {
                 Ok(response) => String::from_utf8_lossy(&response.body).into_owned(),
