@@ -10,6 +10,7 @@ mod doctor;
 mod explain;
 mod inspect;
 mod keygen;
+mod lock_holder;
 mod policy;
 mod runs;
 mod shim;
@@ -71,6 +72,9 @@ enum Command {
     Inspect(inspect::Arguments),
     /// Make the key pair and certificate that meshStack seals secrets to.
     Keygen(keygen::Arguments),
+    /// Ask a state backend who holds a lock, which the daemon starts itself.
+    #[command(hide = true)]
+    LockHolder,
     /// Look at policies without starting anything.
     Policy {
         #[command(subcommand)]
@@ -117,6 +121,7 @@ pub fn main() -> ExitCode {
         Command::Doctor(arguments) => doctor::run(arguments),
         Command::Inspect(arguments) => inspect::run(&arguments),
         Command::Keygen(arguments) => keygen::run(&arguments),
+        Command::LockHolder => lock_holder::run(),
         Command::Policy { command } => policy::run(command),
         Command::Runs { command } => runs::run(command),
         Command::Shim(arguments) => shim::run(&arguments),

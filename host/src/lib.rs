@@ -24,7 +24,7 @@
 //! | `capability`, `sandbox` | `wasmtime_wasi_http` |
 //! | `capability::http`, `meshstack` | `hyper::client`, `hyper_util::client` |
 //! | `capability::http`, `meshstack::tests` | `tokio_rustls`, `rustls_platform_verifier` |
-//! | `meshstack`, `terraform::store` | `reqwest` |
+//! | `meshstack`, `terraform::holder`, `terraform::store` | `reqwest` |
 //! | `terraform` | `pgp`, `zip` |
 //! | `os`, `sandbox::native_code` | `unsafe` |
 //! | `os` | `libc`, `rustix`, `sysinfo`, `windows_service`, `windows_sys` |
@@ -44,7 +44,8 @@
 //!   `shim` is what supervises those that must outlive the daemon: a process of its own, and the daemon's side of it.
 //! * **L2** ends where a document, a secret or a journal is readable. `journal` keeps the bodies that `meshstack` still has to be
 //!   sent, `tape` what components were answered, both in files of `frames`; `registry` keeps the components themselves, `keygen` makes what `unseal` opens, and `rundir` makes and removes the directories that components may use.
-//!   `terraform::store` has an HTTP client of its own: it follows redirects and has no credentials of ours.
+//!   `terraform::store` has an HTTP client of its own: it follows redirects and has no credentials of ours; so has `terraform::holder`, which is
+//!   executed behind Terraform's walls.
 //! * **L3** can't reach our credentials, the private key or the journal, so that a component can't either. The two modules are one
 //!   wall: `capability` has an interface per file, `sandbox` the state that they work on. `sandbox::native_code` may be `unsafe`
 //!   in one place: whoever loads native code vouches for it, and that file holds all that it takes to.

@@ -4,7 +4,7 @@
 //! * `workspace` has the verbs on the configuration in a run's directory. Each verb is a task of its own, so that what it has started is
 //!   followed to its end even if nobody waits for the answer any more.
 //! * What a verb needs: `command` (what is started), `environment`, `record` (what a restart must know), `follow` (an operation and
-//!   its log), `answer` (how an end is told), `state` with `quarantine` and `sealed` (no state is lost), `locks` (no lock is left), `modules`,
+//!   its log), `answer` (how an end is told), `state` with `quarantine` and `sealed` (no state is lost), `locks` with `holder` (no lock is left), `modules`,
 //!   `outputs`, `script`, `files`, `plan`.
 //!
 //! Starts nothing itself: [`shim`](crate::shim) does. Knows neither meshStack nor components.
@@ -18,6 +18,7 @@ mod environment;
 mod files;
 mod flight;
 mod follow;
+mod holder;
 mod locks;
 mod modules;
 mod outputs;
@@ -38,6 +39,7 @@ pub use answer::{
 pub use blocks::{BlockLock, BlockLocks};
 pub use config::{Config, Pushing};
 pub use flight::{InFlight, Report};
+pub use holder::{HolderError, ask as ask_for_holder};
 pub use quarantine::{copies, copies_of};
 pub use sealed::{OpenError, open as open_sealed};
 pub use state::ERRORED;

@@ -1,5 +1,6 @@
 //! The verbs of a workspace with the real Terraform, supervised by the real shim, against a state backend that can be told to fail.
 
+mod locks;
 mod states;
 mod world;
 

@@ -18,33 +18,46 @@ struct Initialized {
     backend: Option<Backend>,
 }
 
+/// What `init` has made of a backend.
 #[derive(Deserialize)]
-struct Backend {
+pub(super) struct Backend {
     #[serde(rename = "type")]
-    kind: String,
+    pub(super) kind: String,
     #[serde(default)]
     config: BTreeMap<String, Value>,
 }
 
-/// An error says why state and credentials would not go to this address, and nowhere else. Blocks.
-pub(super) fn check(data: &Path, address: &Url) -> Result<(), String> {
+impl Backend {
+    /// A setting of the configuration; none if it is not there.
+    pub(super) fn text(&self, name: &str) -> Option<&str> {
+        self.config.get(name).and_then(Value::as_str)
+    }
+}
+
+/// Reads it from a data directory. An error says why there is none. Blocks.
+pub(super) fn read(data: &Path) -> Result<Backend, String> {
     let path = data.join("terraform.tfstate");
     let text = files::read(&path, FILE_MAX)
         .map_err(|error| format!("what `init` has made of the backend can't be read: {error}"))?;
-    let backend = text
-        .and_then(|text| serde_json::from_slice::<Initialized>(&text).ok())
+    text.and_then(|text| serde_json::from_slice::<Initialized>(&text).ok())
         .and_then(|initialized| initialized.backend)
-        .ok_or("the configuration has no backend, so that its state would be lost")?;
+        .ok_or_else(|| {
+            "the configuration has no backend, so that its state would be lost".to_owned()
+        })
+}
+
+/// An error says why state and credentials would not go to this address, and nowhere else. Blocks.
+pub(super) fn check(data: &Path, address: &Url) -> Result<(), String> {
+    let backend = read(data)?;
     if backend.kind != "http" {
         return Err(format!("the configuration has a backend of its own: `{}`", backend.kind));
     }
-    let text = |name: &str| backend.config.get(name).and_then(Value::as_str);
     // SECURITY: terraform::backend::only_the_expected_address_gets_state_and_credentials
-    if text("address") != Some(address.as_str()) {
+    if backend.text("address") != Some(address.as_str()) {
         return Err("the configuration has another address for its state".to_owned());
     }
     for name in ["lock_address", "unlock_address"] {
-        if text(name).is_some_and(|other| other != address.as_str()) {
+        if backend.text(name).is_some_and(|other| other != address.as_str()) {
             return Err(format!(
                 "the configuration sets `{name}`, where credentials would be sent to"
             ));

@@ -132,6 +132,9 @@ pub(super) fn pull() -> Vec<String> {
     line(&["state", "pull", "-no-color"], [])
 }
 
+/// What the lock of [`probe`] is called.
+pub(super) const PROBE_OPERATION: &str = "untaint";
+
 /// Takes the lock, changes nothing and gives it back: tells whether another one has it.
 pub(super) fn probe() -> Vec<String> {
     line(&["untaint", "-no-color", "-allow-missing", LOCK_ONCE, PROBE], [])

@@ -29,11 +29,30 @@ pub(super) fn write_by(
     user: Option<(u32, u32)>,
     fill: impl FnOnce(&mut File) -> io::Result<()>,
 ) -> io::Result<()> {
-    let (Some(directory), Some(_)) = (path.parent(), path.file_name()) else {
-        return Err(io::ErrorKind::InvalidFilename.into());
-    };
+    place(path, directory_of(path)?, user, fill)
+}
+
+/// Likewise, of content that is secret: until it is whole it is in `staging`, a directory on the same file system, and if we die
+/// meanwhile, what there is of it stays there.
+pub(super) fn write_secret(
+    path: &Path,
+    staging: &Path,
+    content: &[u8],
+    user: Option<(u32, u32)>,
+) -> io::Result<()> {
+    // SECURITY: terraform::files::a_secret_is_never_in_part_beside_its_file
+    place(path, staging, user, |file| file.write_all(content))
+}
+
+fn place(
+    path: &Path,
+    staging: &Path,
+    user: Option<(u32, u32)>,
+    fill: impl FnOnce(&mut File) -> io::Result<()>,
+) -> io::Result<()> {
+    let directory = directory_of(path)?;
     // SECURITY: terraform::files::a_link_is_replaced_and_not_followed
-    let mut file = tempfile::NamedTempFile::new_in(directory)?;
+    let mut file = tempfile::NamedTempFile::new_in(staging)?;
     fill(file.as_file_mut())?;
     if let Some(user) = user {
         os::give_to(file.as_file(), user)?;
@@ -41,6 +60,13 @@ pub(super) fn write_by(
     file.as_file().sync_all()?;
     file.persist(path).map_err(|error| error.error)?;
     os::sync_directory(directory)
+}
+
+fn directory_of(path: &Path) -> io::Result<&Path> {
+    match (path.parent(), path.file_name()) {
+        (Some(directory), Some(_)) => Ok(directory),
+        _ => Err(io::ErrorKind::InvalidFilename.into()),
+    }
 }
 
 /// Opens a file; `None` if there is none. Links and pipes are errors.
@@ -190,6 +216,21 @@ mod tests {
         write(&path, b"abc", None).unwrap();
         assert_eq!(read(&path, 3).unwrap().unwrap(), b"abc");
         assert_eq!(read(&path, 2).unwrap_err().kind(), io::ErrorKind::FileTooLarge);
+    }
+
+    #[test]
+    fn a_secret_is_never_in_part_beside_its_file() {
+        let [place, staging] = [(); 2].map(|()| tempfile::tempdir().unwrap());
+        let path = place.path().join("file");
+        write_secret(&path, staging.path(), b"abc", None).unwrap();
+        assert_eq!(fs::read(&path).unwrap(), b"abc");
+        assert_eq!(fs::read_dir(staging.path()).unwrap().count(), 0);
+        // Nothing but the staging directory is written to before the file is whole.
+        drop(staging);
+        let staging = place.path().join("none");
+        write_secret(&path, &staging, b"abcd", None).unwrap_err();
+        assert_eq!(fs::read(&path).unwrap(), b"abc");
+        assert_eq!(fs::read_dir(place.path()).unwrap().count(), 1);
     }
 
     #[cfg(unix)]

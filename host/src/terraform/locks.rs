@@ -30,6 +30,9 @@ const ACQUIRING: &str = "Error acquiring the state lock";
 /// What it says when it could not give its own back.
 const RELEASING: &str = "Error releasing the state lock";
 
+/// What it says of the lock if its backend is `http`.
+const BY_HTTP: &str = "HTTP remote state already locked";
+
 /// A lock that is in the way.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct Lock {
@@ -37,6 +40,9 @@ pub(super) struct Lock {
     pub(super) id: String,
     /// Who holds it. None where the backend only tells the id.
     pub(super) holder: Option<Holder>,
+    /// It is the very lock that the process wanted: a request of its own has brought it, but the answer was lost, and the next request was
+    /// refused.
+    pub(super) is_own: bool,
 }
 
 /// What a lock says about its holder.
@@ -58,7 +64,7 @@ pub(super) fn is_left(stderr: &str) -> bool {
     stderr.contains(RELEASING)
 }
 
-/// The lock that stopped a process, by its error stream.
+/// The lock that stopped a process, by its error stream; none if that does not tell which one it is.
 pub(super) fn parse(stderr: &str) -> Option<Lock> {
     let at = stderr.find(ACQUIRING).or_else(|| stderr.find(RELEASING))?;
     let text = stderr.get(at..)?;
@@ -69,17 +75,14 @@ pub(super) fn parse(stderr: &str) -> Option<Lock> {
         values.next().map(|value| value.trim().to_owned())
     };
     let told = field("ID").filter(|id| is_id(id));
-    // The http backend shows the lock that it wanted itself, and of the one in its way nothing but the id.
-    let named = text.find("already locked").and_then(|at| {
-        let rest = text.get(at..)?;
-        let rest = rest.get(rest.find("ID=")? + 3..)?;
-        let id = rest.split(|c: char| c.is_whitespace() || c == '"').next()?;
-        is_id(id).then(|| id.to_owned())
-    });
-    if let Some(named) = named
-        && told.as_ref() != Some(&named)
-    {
-        return Some(Lock { id: named, holder: None });
+    // The http backend shows the lock that it wanted itself, and of the one in its way nothing but the id, and not even that if it
+    // was told nothing that can be read.
+    if let Some((_, rest)) = text.split_once(BY_HTTP) {
+        let (message, _) = rest.split_once("Lock Info:").unwrap_or((rest, ""));
+        let id = message.split_once("ID=")?.1.split(|c: char| c.is_whitespace() || c == '"').next();
+        let id = id.filter(|id| is_id(id))?.to_owned();
+        let is_own = told.as_ref() == Some(&id);
+        return Some(Lock { id, holder: None, is_own });
     }
     let holder = Holder {
         operation: field("Operation").unwrap_or_default(),
@@ -87,7 +90,7 @@ pub(super) fn parse(stderr: &str) -> Option<Lock> {
         version: field("Version").unwrap_or_default(),
         created: field("Created").and_then(|text| parse_time(&text)),
     };
-    told.map(|id| Lock { id, holder: Some(holder) })
+    told.map(|id| Lock { id, holder: Some(holder), is_own: false })
 }
 
 /// Ids become arguments.
@@ -250,6 +253,19 @@ mod tests {
         let lock = parse(HTTP).unwrap();
         assert_eq!(lock.id, "3d5e30c8-82bd-b9a0-0835-a687c4c2d502");
         assert_eq!(lock.holder, None);
+        assert!(!lock.is_own);
+        let own = HTTP.replace("3d5e30c8-82bd-b9a0-0835-a687c4c2d502", &lock_wanted());
+        assert!(parse(&own).unwrap().is_own);
+        for unread in [", failed to read body", ", failed to unmarshal body", ":\nID="] {
+            let at = HTTP.find(":\nID=").unwrap();
+            let rest = HTTP.get(at..).and_then(|rest| rest.split_once("\nLock Info")).unwrap().1;
+            let text = format!("{}{unread}\nLock Info{rest}", &HTTP[..at]);
+            assert_eq!(parse(&text), None, "{text}");
+        }
+    }
+
+    fn lock_wanted() -> String {
+        "74b32aa4-faf9-72eb-57d9-7bd79ca9681b".to_owned()
     }
 
     #[test]
@@ -299,7 +315,7 @@ mod tests {
     fn lock(who: &str, operation: &str, version: &str, created: u64) -> Lock {
         let (who, operation, version) = (who.to_owned(), operation.to_owned(), version.to_owned());
         let holder = Holder { operation, who, version, created: Some(at(created)) };
-        Lock { id: "id".to_owned(), holder: Some(holder) }
+        Lock { id: "id".to_owned(), holder: Some(holder), is_own: false }
     }
 
     #[test]
@@ -325,7 +341,7 @@ mod tests {
 
     #[test]
     fn a_lock_without_a_holder_is_ours_only_if_we_held_it_just_now() {
-        let lock = Lock { id: "id".to_owned(), holder: None };
+        let lock = Lock { id: "id".to_owned(), holder: None, is_own: false };
         assert!(evidence().proves(&lock, Some(at(1_101))).is_some());
         assert!(evidence().proves(&lock, Some(at(9_999))).is_none());
         assert!(Evidence { held: false, ..evidence() }.proves(&lock, Some(at(1_101))).is_none());

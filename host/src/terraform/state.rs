@@ -125,17 +125,20 @@ impl Context {
             if self.follower.knows(&numbered(call, attempt + 1)) {
                 continue;
             }
-            let Some(lock) = locks::parse(ended.errors().await) else { return Ok(ended) };
-            if self.release_if_proven(&name, tooling, &lock).await {
+            let lock = locks::parse(ended.errors().await);
+            if let Some(lock) = &lock
+                && self.release_if_proven(&name, tooling, lock).await
+            {
                 continue;
             }
             if waited >= self.config.lock_wait || self.follower.flight.is_in_a_hurry() {
                 return Ok(ended);
             }
-            let holder = lock.holder.as_ref().map_or("another one", |holder| holder.who.as_str());
+            let holder = lock.as_ref().and_then(|lock| lock.holder.as_ref());
+            let holder = holder.map_or("another one", |holder| holder.who.as_str());
+            let id = lock.as_ref().map(|lock| format!(" {}", lock.id)).unwrap_or_default();
             self.follower.say(&format!(
-                "{holder} has the state lock {}; trying again in {}.",
-                lock.id,
+                "{holder} has the state lock{id}; trying again in {}.",
                 humantime::format_duration(pause)
             ));
             if !self.follower.flight.pause(pause).await {

@@ -251,14 +251,15 @@ fn record_fault(error: &RecordError) -> OperationError {
     OperationError::Fault(chain(error).to_string())
 }
 
-/// Writes a file that is for the run's processes.
+/// Writes a file that is for the run's processes. It may hold secrets.
 async fn write_for(
+    assignment: &Assignment,
     path: &Path,
     content: Zeroizing<Vec<u8>>,
-    user: Option<(u32, u32)>,
 ) -> Result<(), OperationError> {
     let (to, name) = (path.to_owned(), path.display().to_string());
-    let written = files::blocking(move || files::write(&to, &content, user)).await;
+    let (staging, user) = (assignment.paths.secrets.clone(), assignment.user);
+    let written = files::blocking(move || files::write_secret(&to, &staging, &content, user)).await;
     written.map_err(|error| OperationError::Fault(format!("failed to write `{name}`: {error}")))
 }
 

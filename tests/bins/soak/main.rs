@@ -23,7 +23,7 @@ use std::process::ExitCode;
 #[cfg(target_os = "linux")]
 fn main() -> ExitCode {
     let first = std::env::args().nth(1).unwrap_or_default();
-    if ["compile", "daemon", "shim"].contains(&first.as_str()) {
+    if ["compile", "daemon", "lock-holder", "shim"].contains(&first.as_str()) {
         return blockhouse::cli::main();
     }
     let options = <options::Options as clap::Parser>::parse();

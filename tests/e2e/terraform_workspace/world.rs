@@ -28,6 +28,12 @@ pub(super) struct Kept {
     /// What becomes of the next writes of `state push`; later ones are taken.
     pub(super) pushes: VecDeque<Push>,
     pub(super) unlocks: u32,
+    /// Answers the next so many requests for the lock with 403.
+    pub(super) refuse_locks: u32,
+    /// Grants the lock and breaks the connection off instead of saying so, so many times.
+    pub(super) drop_locks: u32,
+    /// Grants the lock, or leaves it with its holder, and does not answer, so many times.
+    pub(super) hang_locks: u32,
     pub(super) requests: Vec<String>,
 }
 
@@ -116,6 +122,19 @@ pub(super) fn serve(stream: std::net::TcpStream, kept: &Mutex<Kept>) {
             let _ = reader.read_to_end(&mut Vec::new());
             return;
         }
+        if method == "LOCK" && kept.hang_locks > 0 {
+            kept.hang_locks -= 1;
+            kept.lock.get_or_insert_with(|| String::from_utf8(body).unwrap());
+            drop(kept);
+            // Until the client is gone.
+            let _ = reader.read_to_end(&mut Vec::new());
+            return;
+        }
+        if method == "LOCK" && kept.drop_locks > 0 {
+            kept.drop_locks -= 1;
+            kept.lock = Some(String::from_utf8(body).unwrap());
+            return;
+        }
         let (status, answer): (&str, Vec<u8>) = match method.as_str() {
             "POST" if push == Some(Push::Forget) => ("200 OK", Vec::new()),
             "GET" => match &kept.state {
@@ -129,6 +148,10 @@ pub(super) fn serve(stream: std::net::TcpStream, kept: &Mutex<Kept>) {
             "POST" => {
                 kept.state = Some(body);
                 ("200 OK", Vec::new())
+            }
+            "LOCK" if kept.refuse_locks > 0 => {
+                kept.refuse_locks -= 1;
+                ("403 Forbidden", Vec::new())
             }
             "LOCK" => match &kept.lock {
                 Some(lock) => ("423 Locked", lock.clone().into_bytes()),

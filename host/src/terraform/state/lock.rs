@@ -1,15 +1,19 @@
 //! Locks that dead processes may have left.
 
-use super::{Context, Locking};
+use super::{Context, Locking, numbered};
 use crate::terraform::command::{self, Tooling};
 use crate::terraform::files::blocking;
 use crate::terraform::follow::{Ended, Verdict};
-use crate::terraform::locks::{self, Evidence, Lock};
+use crate::terraform::holder;
+use crate::terraform::locks::{self, Evidence, Holder, Lock};
 use crate::terraform::tail::Shown;
 use std::time::Duration;
 
 /// For commands about locks.
 const TIMEOUT: Duration = Duration::from_secs(120);
+
+/// How often each is tried: the backend may be away for a moment, or the command be killed as well.
+const TRIES: u32 = 4;
 
 impl Context {
     /// After a process that did not end by itself: whether its lock remains, and whether that may be released. Returns the id of one
@@ -21,11 +25,97 @@ impl Context {
         verb: Locking,
         ended: &Ended,
     ) -> Option<String> {
+        let earlier = self.known().await;
+        let mut evidence = self.evidence(tooling, verb.operation, ended).await;
+        if !evidence.held {
+            // What is known of an earlier lock may be what has stopped it.
+            evidence.id = earlier.as_ref().and_then(|earlier| earlier.id.clone());
+        }
+        // Before the probe: whatever happens now, a later run can prove it.
+        self.remember(&evidence).await;
+        let mut deaths = vec![evidence.clone()];
+        let (mut pause, mut remaining) = (self.config.pushing.first_pause, None);
+        for attempt in 1..=TRIES {
+            let name = numbered(&format!("{call}-probe"), attempt);
+            if attempt > 1 && !self.follower.knows(&name) {
+                if !self.follower.flight.pause_unless_hurried(pause).await {
+                    break;
+                }
+                pause = pause.saturating_mul(2);
+            }
+            let spec = tooling.spec(command::probe(), self.config.reading, TIMEOUT);
+            let probed = match self.follower.carry_out(&name, spec, Shown::Nothing, false).await {
+                Ok(probed) => probed,
+                Err(error) => {
+                    self.follower
+                        .say(&format!("Whether a state lock remains could not be found out: {error}"));
+                    return remaining;
+                }
+            };
+            if matches!(probed.verdict(&[0]), Verdict::Done(_)) {
+                self.forget().await;
+                return None;
+            }
+            if probed.is_violent() {
+                // It takes the lock as well.
+                deaths.push(self.evidence(tooling, command::PROBE_OPERATION, &probed).await);
+            }
+            // SECURITY: e2e::terraform_workspace::locks::a_lock_is_found_though_the_backend_fails_meanwhile
+            let Some(mut lock) = locks::parse(probed.errors().await) else { continue };
+            // The time of the probe and not now: a restart comes to the same result.
+            let found = Some(probed.end.started);
+            let proves = |lock: &Lock| {
+                let proof = deaths.iter().find_map(|death| death.proves(lock, found));
+                proof.or_else(|| earlier.as_ref()?.proves(lock, None))
+            };
+            let mut proof = proves(&lock);
+            if proof.is_none() && lock.holder.is_none() {
+                // SECURITY: e2e::terraform_workspace::locks::a_lock_that_was_taken_before_anything_was_printed_is_released
+                lock.holder = self.holder(&name, tooling, &lock).await;
+                proof = proves(&lock);
+            }
+            let Some(proof) = proof else {
+                self.follower.say(&format!(
+                    "The state is locked ({}). Nothing proves that the process that died has left the lock, so it stays.",
+                    lock.id
+                ));
+                return Some(lock.id);
+            };
+            evidence.id = Some(lock.id.clone());
+            self.remember(&evidence).await;
+            if self.release(&name, tooling, &lock, &proof).await {
+                return None;
+            }
+            remaining = Some(lock.id);
+            if !self.releases_locks {
+                return remaining;
+            }
+        }
+        if remaining.is_none() {
+            self.follower.say("Whether a state lock remains could not be found out.");
+        }
+        remaining
+    }
+
+    /// Who holds a lock of which the backend has told Terraform nothing but the id; none if it does not tell us either.
+    async fn holder(&self, name: &str, tooling: &Tooling, lock: &Lock) -> Option<Holder> {
+        let mut tooling = tooling.clone();
+        let program = self.follower.launcher.program.clone();
+        tooling.confinement.execute.push(program.clone());
+        let mut spec = tooling.spec(holder::arguments(), self.config.reading, TIMEOUT);
+        spec.program = program;
+        let name = format!("{name}-holder");
+        let asked = self.follower.carry_out(&name, spec, Shown::Nothing, false).await.ok()?;
+        let said = asked.output(holder::ANSWER_MAX).await.ok()?;
+        holder::parse(&said, lock)
+    }
+
+    async fn evidence(&self, tooling: &Tooling, operation: &str, ended: &Ended) -> Evidence {
         let stdout = ended.stdout.clone();
         let held = blocking(move || Ok(locks::had_lock(&stdout))).await.unwrap_or(false);
-        let mut evidence = Evidence {
+        Evidence {
             run: self.run.clone(),
-            operation: verb.operation.to_owned(),
+            operation: operation.to_owned(),
             host: self.host.clone(),
             user: self.user.clone(),
             version: tooling.program.version.clone(),
@@ -34,59 +124,43 @@ impl Context {
             held: held || locks::is_left(ended.errors().await),
             id: None,
             death: format!("{:?}", ended.end.exit),
-        };
-        // Before the probe: whatever happens now, a later run can prove it.
-        self.remember(&evidence).await;
-        let spec = tooling.spec(command::probe(), self.config.reading, TIMEOUT);
-        let name = format!("{call}-probe");
-        let probed = match self.follower.carry_out(&name, spec, Shown::Nothing, false).await {
-            Ok(probed) => probed,
-            Err(error) => {
-                self.follower
-                    .say(&format!("Whether a state lock remains could not be found out: {error}"));
-                return None;
-            }
-        };
-        if matches!(probed.verdict(&[0]), Verdict::Done(_)) {
-            self.forget().await;
-            return None;
         }
-        let Some(lock) = locks::parse(probed.errors().await) else {
-            self.follower.say("Whether a state lock remains could not be found out.");
-            return None;
-        };
-        // The time of the probe and not now: a restart comes to the same result.
-        let Some(proof) = evidence.proves(&lock, Some(probed.end.started)) else {
-            self.follower.say(&format!(
-                "The state is locked ({}). Nothing proves that the process that died has left the lock, so it stays.",
-                lock.id
-            ));
-            return Some(lock.id);
-        };
-        evidence.id = Some(lock.id.clone());
-        self.remember(&evidence).await;
-        if self.release(&name, tooling, &lock, &proof).await { None } else { Some(lock.id) }
     }
 
-    /// Whether a lock that is in the way was left by an earlier process of ours, and could be released.
+    /// Whether a lock that is in the way was left by this process or an earlier one of ours, and could be released.
     pub(super) async fn release_if_proven(
         &self,
         name: &str,
         tooling: &Tooling,
         lock: &Lock,
     ) -> bool {
-        let (evidences, block) = (self.evidences.clone(), self.block.clone());
-        let found = blocking(move || evidences.find(&block)).await.ok().flatten();
-        let Some(evidence) = found else { return false };
-        match evidence.proves(lock, None) {
+        let proof = if lock.is_own {
+            // SECURITY: e2e::terraform_workspace::locks::a_lock_whose_holder_was_not_told_of_it_is_released
+            Some("it had asked for it, and the answer was lost".to_owned())
+        } else if let Some(evidence) = self.known().await {
+            let mut lock = lock.clone();
+            if evidence.proves(&lock, None).is_none() && lock.holder.is_none() {
+                lock.holder = self.holder(name, tooling, &lock).await;
+            }
+            evidence.proves(&lock, None)
+        } else {
+            None
+        };
+        match proof {
             Some(proof) => self.release(name, tooling, lock, &proof).await,
             None => false,
         }
     }
 
+    /// What is known of the last process that may have left a lock.
+    async fn known(&self) -> Option<Evidence> {
+        let (evidences, block) = (self.evidences.clone(), self.block.clone());
+        blocking(move || evidences.find(&block)).await.ok().flatten()
+    }
+
     async fn release(&self, name: &str, tooling: &Tooling, lock: &Lock, proof: &str) -> bool {
         let left = format!(
-            "A process of this runner that died has left the state lock {}: {proof}",
+            "A process of this runner has left the state lock {}: {proof}",
             lock.id
         );
         // SECURITY: e2e::terraform_workspace::a_lock_of_a_dead_process_is_released_only_if_policy_allows

@@ -292,7 +292,7 @@ impl Workspace {
         if found.as_ref().is_some_and(std::fs::Metadata::is_dir) {
             return Err(OperationError::Invalid(format!("`{name}` is a folder of the sources")));
         }
-        write_for(&path, content, self.assignment.user).await?;
+        write_for(&self.assignment, &path, content).await?;
         replaced(found.is_some());
         write_record(call, Some(found.is_some())).await
     }
@@ -359,7 +359,7 @@ impl Workspace {
             }),
         })?;
         let path = self.assignment.paths.plan.join(FETCHED_PLAN);
-        write_for(&path, plan, self.assignment.user).await?;
+        write_for(&self.assignment, &path, plan).await?;
         write_record(call, Some(true)).await
     }
 

@@ -27,10 +27,10 @@ impl Workspace {
         let avoided = blocking(move || Ok(looked.mismatched(&lock_file))).await;
         let avoided = avoided.unwrap_or_default();
         let text = mirror.cli_configuration(&self.assignment.permit.providers(), &avoided);
-        let user = self.assignment.user;
-        write_for(&cli_configuration, Zeroizing::new(text.into_bytes()), user).await?;
+        let text = Zeroizing::new(text.into_bytes());
+        write_for(&self.assignment, &cli_configuration, text).await?;
         let git = Zeroizing::new(GIT_CONFIG_TEXT.as_bytes().to_vec());
-        write_for(&paths.secrets.join(GIT_CONFIG), git, user).await?;
+        write_for(&self.assignment, &paths.secrets.join(GIT_CONFIG), git).await?;
 
         let inherited = config.environment.iter().find(|(name, _)| name == "PATH");
         let path = joined_path(&program.directory, inherited.map(|(_, value)| value.as_str()));
@@ -59,7 +59,7 @@ impl Workspace {
         let write = [&paths.work, &paths.home, &paths.tmp, &paths.data, &paths.plan];
         confinement.write.extend(write.into_iter().cloned());
         confinement.network = true;
-        confinement.user = user;
+        confinement.user = self.assignment.user;
         let limits = self.assignment.permit.limits();
         confinement.limits = Limits {
             memory_bytes: Some(limits.memory_bytes),

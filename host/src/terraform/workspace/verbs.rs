@@ -159,7 +159,7 @@ impl Workspace {
         let message = paths.tmp.join(format!("{}.message", call.name));
         if !call.is_known {
             let content = Zeroizing::new(text.into_bytes());
-            write_for(&script, content, self.assignment.user).await?;
+            write_for(&self.assignment, &script, content).await?;
         }
         self.record(&call).await?;
         tooling
