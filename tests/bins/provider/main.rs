@@ -9,7 +9,8 @@
 //! | `gate` | resource, provider | applying or configuring waits until whoever listens there (`127.0.0.1:1234`) answers: see `Gate` of the kit |
 //! | `write` | resource, provider | applying or configuring writes a file there; that it could not is an error with the reason |
 //!
-//! Stopping the provider (one interrupt of Terraform) does not end a wait at a gate, as it does not end a request to a cloud.
+//! Stopping the provider (one interrupt of Terraform) does not end a wait at a gate, as it does not end a request to a cloud. Whoever listens
+//! at the gate is told of it by a visitor of its own, `stop`, who does not wait.
 
 #[cfg(unix)]
 mod plugin;

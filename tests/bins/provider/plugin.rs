@@ -15,7 +15,7 @@ use std::collections::BTreeMap;
 use std::convert::Infallible;
 use std::io::Write as _;
 use std::path::Path;
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::{TcpStream, UnixListener};
 use tokio::sync::Notify;
@@ -77,6 +77,9 @@ pub(crate) async fn serve() -> Result<()> {
     let _ = std::fs::remove_file(socket);
     Ok(())
 }
+
+/// Where this provider has waited first.
+static GATE: OnceLock<String> = OnceLock::new();
 
 async fn respond(
     request: Request<Incoming>,
@@ -148,7 +151,14 @@ async fn answer(verb: &str, request: Message) -> Option<Message> {
             let value = Message::default().put(field::value::JSON, json);
             Some(answer.message(field::upgrade::UPGRADED, value))
         }
-        "StopProvider" | "ValidateProviderConfig" | "ValidateResourceConfig" => Some(answer),
+        "StopProvider" => {
+            if let Some(gate) = GATE.get() {
+                // Nobody may listen any more.
+                let _ = visit(gate, "stop").await;
+            }
+            Some(answer)
+        }
+        "ValidateProviderConfig" | "ValidateResourceConfig" => Some(answer),
         _ => None,
     }
 }
@@ -186,10 +196,15 @@ async fn act(attributes: &BTreeMap<String, String>) -> Vec<String> {
 
 /// Waits until the gate says a byte, as the kit's `Gate` does for its other visitors.
 async fn pass(gate: &str) -> std::io::Result<()> {
-    let mut stream = TcpStream::connect(gate).await?;
-    stream.write_all(b"provider\n").await?;
-    stream.read_u8().await?;
+    GATE.get_or_init(|| gate.to_owned());
+    visit(gate, "provider").await?.read_u8().await?;
     Ok(())
+}
+
+async fn visit(gate: &str, name: &str) -> std::io::Result<TcpStream> {
+    let mut stream = TcpStream::connect(gate).await?;
+    stream.write_all(format!("{name}\n").as_bytes()).await?;
+    Ok(stream)
 }
 
 fn write(attributes: &BTreeMap<String, String>) -> Option<String> {

@@ -168,7 +168,7 @@ impl Scene {
     fn order(&self) -> Result<()> {
         let Self { all, id, .. } = self;
         match self.story {
-            Story::Aborted | Story::ApplyAgain => all.gate.close(),
+            Story::Aborted | Story::Apply | Story::ApplyAgain => all.gate.close(),
             Story::Refused => {
                 all.emulator.script_for_run(Route::StateWrite, id, Fault::status(403), 1);
             }
@@ -209,6 +209,16 @@ impl Scene {
             Story::Aborted => {
                 daemon.until(all.gate.reached(1, patience())).await??;
                 all.emulator.abort(&self.id);
+            }
+            Story::Apply => {
+                // It lasts until something is reported of it.
+                let is_reported = |run: RunView| run.updates > 0;
+                let reported = all
+                    .emulator
+                    .wait_until(patience(), |view| view.run(&self.id).is_some_and(is_reported));
+                // It may be killed before.
+                let _ = daemon.until(reported).await;
+                all.gate.open();
             }
             Story::ApplyAgain => {
                 let adopted = async {

@@ -1,7 +1,7 @@
 //! What a run may take: the limits of the policy, each of them hit.
 
 use super::stops::{
-    assert_saved, assert_stopped, gated, printed, staged, standing, wait_for, with_provider,
+    assert_saved, assert_stopped, gated, reaches_the_provider, staged, standing, with_provider,
 };
 use blockhouse::confine::{self, Mechanism};
 use blockhouse_emulator::{Behavior, Fault, Gate, Route, RunSpec, RunState, RunView, Status};
@@ -114,7 +114,7 @@ async fn a_plan_that_takes_longer_than_the_policy_allows_ends_the_run() {
     let spec = scene.spec().behavior(Behavior::Detect);
     let id = standing(&mut scene, spec, &gate).await;
     // Nobody else interrupts it.
-    wait_for(|| printed(&scene.state(), "Interrupt received")).await;
+    reaches_the_provider(&mut scene, &gate).await;
     gate.open();
     let run = scene.end_of(&id).await.unwrap();
     assert_late(&mut scene, &run, "execute_tf").await;

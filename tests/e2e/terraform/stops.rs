@@ -149,6 +149,13 @@ pub(super) fn with_provider(
     (module, directories)
 }
 
+/// Waits until an interrupt has gone through Terraform to its provider, which waits at the gate. Before, whatever it comes back with is taken.
+pub(super) async fn reaches_the_provider(scene: &mut Scene, gate: &LoopbackGate) {
+    let stopped = gate.reached(2, patience());
+    scene.daemon().unwrap().until(stopped).await.unwrap().unwrap();
+    assert_eq!(gate.arrived(), ["provider", "stop"]);
+}
+
 #[tokio::test]
 async fn an_abort_during_plan_ends_it_and_gives_the_lock_back() {
     let (mirror, gate) = (ProviderMirror::new().unwrap(), LoopbackGate::new().await.unwrap());
@@ -159,7 +166,7 @@ async fn an_abort_during_plan_ends_it_and_gives_the_lock_back() {
     let id = standing(&mut scene, spec, &gate).await;
     let daemon = scene.daemon().unwrap().id();
     scene.emulator.abort(&id);
-    wait_for(|| printed(&scene.state(), "Interrupt received")).await;
+    reaches_the_provider(&mut scene, &gate).await;
     gate.open();
     let run = scene.end_of(&id).await.unwrap();
     assert_stopped(&scene, &run, RunState::Aborted, daemon).await;
