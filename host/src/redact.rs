@@ -8,21 +8,22 @@
 //! has a [`Stream`]. What finds the secrets of a definition is [`Shared`] by its runs.
 //! Building takes time that grows with the secrets, so it is done where blocking is allowed. Knows neither runs nor logs: what it leaves out, it returns as [`Warning`]s.
 
+mod automaton;
 mod encoding;
 mod json;
+mod matcher;
 mod patterns;
 mod shared;
 mod stream;
 
+pub use matcher::Matcher;
 pub use patterns::{Omission, PART_MIN, VALUE_MIN, Warning};
 pub use shared::Shared;
 pub use stream::Stream;
 
 use crate::excerpt::clip;
-use aho_corasick::automaton::{Automaton as _, StateID};
-use aho_corasick::nfa::contiguous::NFA;
-use aho_corasick::{Anchored, PatternID};
-use patterns::{Patterns, Room};
+use automaton::Automaton;
+use patterns::Room;
 use secrecy::{ExposeSecret as _, SecretString};
 use std::borrow::Cow;
 use std::fmt;
@@ -64,21 +65,6 @@ struct Token {
 struct Part {
     matcher: Arc<Matcher>,
     markers: Vec<String>,
-}
-
-/// Finds one set of secrets: an automaton and what its patterns stand for.
-pub struct Matcher {
-    automaton: NFA,
-    start: StateID,
-    /// How many bytes of a pattern have been seen in a state, by state.
-    depths: Vec<u8>,
-    /// The longest of the patterns that end in a state, by state. Up to 59 may end in one, too many to look at for every byte;
-    /// states in which patterns end have the lowest numbers, so this is short.
-    longest: Vec<PatternID>,
-    /// Which secret a pattern belongs to, by pattern.
-    names: Vec<u32>,
-    /// The keys of the secrets.
-    keys: Vec<String>,
 }
 
 /// The automaton can't be built; the secrets are too many.
@@ -128,13 +114,13 @@ impl Redactor {
         let matchers: Vec<_> = matchers.into_iter().collect();
         let finds = |text: &str| matchers.iter().any(|matcher| matcher.finds(text));
         let markers = |matcher: &Matcher| {
-            let marker = |key: &String| {
+            let marker = |key: &str| {
                 let key = clip(key, KEY_MAX).replace(['\n', '\t'], " ");
                 let marker = format!("[secret {key}]");
                 // SECURITY: redact::a_marker_holds_no_secret_of_another_part
                 if finds(&marker) { NAMELESS.to_owned() } else { marker }
             };
-            matcher.keys.iter().map(marker).collect()
+            matcher.keys().map(marker).collect()
         };
         let parts = matchers
             .iter()
@@ -183,17 +169,22 @@ impl Redactor {
         Stream::new(Arc::clone(self))
     }
 
-    /// Bytes that the automata take.
+    /// Bytes that the automata take while they are used.
     #[must_use]
     pub fn memory(&self) -> usize {
         self.parts.iter().map(|part| part.matcher.memory()).sum()
+    }
+
+    /// Of each part; none if they are not all there, which should not come about.
+    fn automata(&self) -> Option<Vec<Arc<Automaton>>> {
+        self.parts.iter().map(|part| part.matcher.automaton()).collect()
     }
 
     fn replace<'t>(&self, text: &'t str, marker: Option<&str>) -> Cow<'t, str> {
         if !self.finds(text) {
             return Cow::Borrowed(text);
         }
-        let mut scan = stream::Scan::new(self);
+        let mut scan = stream::Scan::default();
         let mut redacted = String::with_capacity(text.len());
         scan.push(self, marker, text, &mut redacted);
         scan.finish(self, marker, &mut redacted);
@@ -221,126 +212,6 @@ impl fmt::Debug for Redactor {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_list().entries(self.parts.iter().map(|part| &part.matcher)).finish()
     }
-}
-
-/// Likewise.
-impl fmt::Debug for Matcher {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Matcher").field("patterns", &self.names.len()).finish_non_exhaustive()
-    }
-}
-
-impl Matcher {
-    /// Finds these secrets; none if there is nothing to be found. And what it will not find.
-    ///
-    /// # Errors
-    /// [`BuildError`].
-    fn new(
-        secrets: &[(&str, &SecretString)],
-        room: Room,
-    ) -> Result<(Option<Self>, Vec<Warning>), BuildError> {
-        let (patterns, warnings) = Patterns::collect(secrets, room);
-        if patterns.is_empty() {
-            return Ok((None, warnings));
-        }
-        let keys = secrets.iter().map(|(key, _)| (*key).to_owned()).collect();
-        let matcher = Self::build(patterns, keys, room.dense).map_err(BuildError)?;
-        Ok((Some(matcher), warnings))
-    }
-
-    /// Finds a token that a run has from its beginning; none if it is too short. Unlike other secrets it is looked for as it is, as
-    /// [`Redactor::and`] does.
-    ///
-    /// # Errors
-    /// [`BuildError`].
-    pub fn of_token(key: &str, token: &SecretString) -> Result<Option<Self>, BuildError> {
-        Self::new(&[(key, token)], Room::TOKENS).map(|(matcher, _)| matcher)
-    }
-
-    fn build(
-        patterns: Patterns,
-        keys: Vec<String>,
-        dense: usize,
-    ) -> Result<Self, aho_corasick::BuildError> {
-        let (bytes, names) = patterns.into_parts();
-        let automaton = NFA::builder().prefilter(false).dense_depth(dense).build(&bytes)?;
-        // Searches without an anchor are what the default start kind is for.
-        let start = automaton.start_state(Anchored::No).unwrap_or_default();
-        let mut depths = Vec::new();
-        let mut longest = Vec::new();
-        for pattern in &bytes {
-            let mut state = start;
-            // A pattern leads through its own nodes of the trie, one level per byte.
-            for (byte, depth) in pattern.bytes().zip(1_u8..) {
-                state = automaton.next_state(Anchored::No, state, byte);
-                let index = state.as_usize();
-                if depths.len() <= index {
-                    depths.resize(index + 1, 0);
-                }
-                if let Some(known) = depths.get_mut(index) {
-                    *known = depth;
-                }
-                if let Some(pattern) = longest_match(&automaton, state) {
-                    if longest.len() <= index {
-                        longest.resize(index + 1, PatternID::default());
-                    }
-                    if let Some(known) = longest.get_mut(index) {
-                        *known = pattern;
-                    }
-                }
-            }
-        }
-        depths.shrink_to_fit();
-        longest.shrink_to_fit();
-        Ok(Self { automaton, start, depths, longest, names, keys })
-    }
-
-    fn memory(&self) -> usize {
-        let numbers = self.longest.len() + self.names.len();
-        self.automaton.memory_usage() + self.depths.len() + 4 * numbers
-    }
-
-    fn next(&self, state: StateID, byte: u8) -> StateID {
-        self.automaton.next_state(Anchored::No, state, byte)
-    }
-
-    /// How many of the last bytes are the beginning of a pattern.
-    fn depth(&self, state: StateID) -> usize {
-        self.depths.get(state.as_usize()).copied().unwrap_or_default().into()
-    }
-
-    /// The length of the longest pattern that ends here, and its name.
-    fn longest(&self, state: StateID) -> Option<(usize, u32)> {
-        if !self.automaton.is_match(state) {
-            return None;
-        }
-        let pattern = *self.longest.get(state.as_usize())?;
-        let name = self.names.get(pattern.as_usize()).copied().unwrap_or_default();
-        Some((self.automaton.pattern_len(pattern), name))
-    }
-
-    fn finds(&self, text: &str) -> bool {
-        let mut gap = stream::Gap::default();
-        let mut state = self.start;
-        text.bytes().any(|byte| {
-            match gap.takes(byte) {
-                stream::Taken::Counts => state = self.next(state, byte),
-                stream::Taken::Ends => state = self.start,
-                stream::Taken::Skipped => {}
-            }
-            self.automaton.is_match(state)
-        })
-    }
-}
-
-/// The longest pattern that ends in a state, found by looking at all that do.
-fn longest_match(automaton: &NFA, state: StateID) -> Option<PatternID> {
-    if !automaton.is_match(state) {
-        return None;
-    }
-    (0..automaton.match_len(state))
-        .map(|index| automaton.match_pattern(state, index))
-        .max_by_key(|pattern| automaton.pattern_len(*pattern))
 }
 
 #[cfg(test)]

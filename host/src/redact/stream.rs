@@ -1,6 +1,7 @@
 //! Redaction of text that comes in pieces: [`Stream`].
 
-use super::{Name, Redactor};
+use super::automaton::Automaton;
+use super::{NAMELESS, Name, Redactor};
 use aho_corasick::automaton::StateID;
 use std::collections::VecDeque;
 use std::fmt;
@@ -26,7 +27,7 @@ pub struct Stream {
 
 impl Stream {
     pub(super) fn new(redactor: Arc<Redactor>) -> Self {
-        let scan = (!redactor.is_empty()).then(|| Scan::new(&redactor));
+        let scan = (!redactor.is_empty()).then(Scan::default);
         Self { redactor, scan }
     }
 
@@ -42,16 +43,16 @@ impl Stream {
     pub fn finish(&mut self, released: &mut String) {
         if let Some(scan) = &mut self.scan {
             scan.finish(&self.redactor, None, released);
-            *scan = Scan::new(&self.redactor);
+            *scan = Scan::default();
         }
     }
 
     /// Goes on with a redactor that finds more: made of the present one by [`Redactor::and`], or the present one finds nothing. What is held
     /// back stays so.
     pub fn go_on_with(&mut self, redactor: &Arc<Redactor>) {
-        match &mut self.scan {
-            Some(scan) => scan.go_on_with(redactor),
-            None => *self = redactor.stream(),
+        // What is held back is looked at anew with each piece; what is given out was not the beginning of a token that is new.
+        if self.scan.is_none() {
+            *self = redactor.stream();
         }
         self.redactor = Arc::clone(redactor);
     }
@@ -100,15 +101,17 @@ impl Gap {
 }
 
 /// Where a text is, and what of it is not given out yet. Offsets are those of the whole text.
+///
+/// It has nothing of the automata, which need not be there between two pieces: where they were follows from the bytes that may be the
+/// beginning of a secret.
+#[derive(Default)]
 pub(super) struct Scan {
-    /// Of each part of the redactor.
-    states: Vec<StateID>,
     gap: Gap,
     /// The text from `base` on.
     pub(super) held: String,
     base: usize,
-    /// Where the bytes stand that may be the beginning of a secret.
-    pub(super) starts: VecDeque<usize>,
+    /// The bytes that may be the beginning of a secret, and where they stand. Some may be given out, as the end of another one.
+    pub(super) starts: VecDeque<(usize, u8)>,
     /// What will be replaced, in order, neither overlapping nor touching.
     spans: VecDeque<Span>,
     /// Where the last replacement ended.
@@ -123,34 +126,6 @@ struct Span {
 }
 
 impl Scan {
-    pub(super) fn new(redactor: &Redactor) -> Self {
-        Self {
-            states: starts(redactor).collect(),
-            gap: Gap::default(),
-            held: String::new(),
-            base: 0,
-            starts: VecDeque::new(),
-            spans: VecDeque::new(),
-            covered: None,
-        }
-    }
-
-    /// The parts that were there before are where they were. The one that finds tokens is another one, and begins with what is held back:
-    /// what is given out was not the beginning of a token that is new.
-    fn go_on_with(&mut self, redactor: &Redactor) {
-        self.states.truncate(redactor.fixed);
-        for part in redactor.parts.iter().skip(self.states.len()) {
-            let mut gap = Gap::default();
-            let state =
-                self.held.bytes().fold(part.matcher.start, |state, byte| match gap.takes(byte) {
-                    Taken::Counts => part.matcher.next(state, byte),
-                    Taken::Ends => part.matcher.start,
-                    Taken::Skipped => state,
-                });
-            self.states.push(state);
-        }
-    }
-
     /// `marker` takes a secret's place, if it is not to be the secret's own.
     pub(super) fn push(
         &mut self,
@@ -159,21 +134,33 @@ impl Scan {
         text: &str,
         released: &mut String,
     ) {
+        let Some(automata) = redactor.automata() else {
+            // SECURITY: redact::matcher::what_can_not_be_looked_at_is_not_shown
+            released.push_str(NAMELESS);
+            return;
+        };
         let first = self.base + self.held.len();
+        let mut states: Vec<_> = automata.iter().map(|part| self.state(part)).collect();
         self.held.push_str(text);
         for (offset, byte) in (first..).zip(text.bytes()) {
             match self.gap.takes(byte) {
-                Taken::Counts => self.step(redactor, offset, byte),
+                Taken::Counts => self.step(&automata, &mut states, offset, byte),
                 Taken::Ends => {
-                    self.states.clear();
-                    self.states.extend(starts(redactor));
+                    states.clear();
+                    states.extend(automata.iter().map(|part| part.start));
                     self.starts.clear();
                 }
                 Taken::Skipped => {}
             }
         }
-        let certain = self.starts.front().copied().unwrap_or(self.base + self.held.len());
+        let certain =
+            self.starts.front().map_or(self.base + self.held.len(), |(offset, _)| *offset);
         self.release(redactor, marker, certain, released);
+    }
+
+    /// Where an automaton is that has seen all of the text.
+    fn state(&self, part: &Automaton) -> StateID {
+        self.starts.iter().fold(part.start, |state, (_, byte)| part.next(state, *byte))
     }
 
     pub(super) fn finish(
@@ -186,26 +173,31 @@ impl Scan {
         self.release(redactor, marker, self.base + self.held.len(), released);
     }
 
-    fn step(&mut self, redactor: &Redactor, offset: usize, byte: u8) {
+    fn step(
+        &mut self,
+        automata: &[Arc<Automaton>],
+        states: &mut [StateID],
+        offset: usize,
+        byte: u8,
+    ) {
         let mut depth = 0;
-        for (state, part) in self.states.iter_mut().zip(&redactor.parts) {
-            *state = part.matcher.next(*state, byte);
-            depth = depth.max(part.matcher.depth(*state));
+        for (state, part) in states.iter_mut().zip(automata) {
+            *state = part.next(*state, byte);
+            depth = depth.max(part.depth(*state));
         }
         if depth == 0 {
             self.starts.clear();
             return;
         }
-        self.starts.push_back(offset);
+        self.starts.push_back((offset, byte));
         // No secret that ends later begins before these.
         while self.starts.len() > depth {
             self.starts.pop_front();
         }
-        for (index, part) in redactor.parts.iter().enumerate() {
-            let longest = self.states.get(index).and_then(|state| part.matcher.longest(*state));
-            let Some((length, name)) = longest else { continue };
+        for (index, (state, part)) in states.iter().zip(automata).enumerate() {
+            let Some((length, name)) = part.longest(*state) else { continue };
             let first = self.starts.len().saturating_sub(length);
-            if let Some(start) = self.starts.get(first).copied() {
+            if let Some((start, _)) = self.starts.get(first).copied() {
                 self.cover(Span { start, end: offset + 1, name: (index, name) });
             }
         }
@@ -255,8 +247,4 @@ impl Scan {
         let range = start.saturating_sub(self.base)..end.saturating_sub(self.base);
         self.held.get(range).unwrap_or_default()
     }
-}
-
-fn starts(redactor: &Redactor) -> impl Iterator<Item = StateID> {
-    redactor.parts.iter().map(|part| part.matcher.start)
 }
