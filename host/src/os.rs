@@ -43,6 +43,15 @@ pub use system::{
 pub use system::kill_this_process;
 
 #[cfg(unix)]
+#[path = "os/unix_stack.rs"]
+mod stack;
+
+#[cfg(unix)]
+pub use stack::release_stack;
+#[cfg(windows)]
+pub use system::release_stack;
+
+#[cfg(unix)]
 #[path = "os/unix_child.rs"]
 mod child;
 

@@ -32,6 +32,7 @@ pub use cache::CacheConfig;
 pub use compiler::Compiler;
 pub use component::{Component, LoadError, NotPermitted};
 pub(crate) use ending::HostError;
+pub(crate) use engine::RELEASED_STACK;
 pub use engine::{Config, MEMORY_MAX, RUNS_MAX, StartError};
 pub use precompile::{PrecompileError, precompile};
 pub(crate) use state::RunState;

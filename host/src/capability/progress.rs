@@ -1,12 +1,13 @@
 //! `blockhouse:block/progress`: the timeline of the run.
 
 use crate::capability::types::{Origin, SecretHandle};
+use crate::os;
 use crate::outcome::{LimitHit, LimitName};
 use crate::redact::{BuildError, Redactor};
 use crate::sandbox::bindings::blockhouse::block::progress::{
     Host, HostStep, OutputType, OutputValue, StepDeclaration, StepError,
 };
-use crate::sandbox::{HostError, RunState};
+use crate::sandbox::{HostError, RELEASED_STACK, RunState};
 use crate::shutdown::Abort;
 use crate::tape::{Entry, Question};
 use crate::timeline::{
@@ -23,6 +24,9 @@ use wasmtime::component::Resource;
 /// Fuel for a byte of text that is searched for secrets: 7 to 10 ns for most text, in which a guest executes about this many
 /// instructions. Text made for it takes more; the limits on text leave little of that. A byte that is only copied takes less than one.
 const PER_SEARCHED_BYTE: u64 = 32;
+
+/// From how long a pause on the memory of the stack is given back meanwhile: it takes some microseconds, there and back.
+const LONG: Duration = Duration::from_millis(500);
 
 /// The picture of one run, shared between its component and its reporter.
 #[derive(Debug)]
@@ -214,6 +218,9 @@ impl Host for RunState {
             return Ok(known);
         }
         let wait = Duration::from_millis(milliseconds);
+        if wait >= LONG {
+            os::release_stack(RELEASED_STACK);
+        }
         let is_cut = self.tape.wait(tokio::time::timeout(wait, abort.aborted())).await.is_ok();
         self.tape.note(Entry::Flag(Question::Paused, is_cut));
         Ok(is_cut)

@@ -282,6 +282,9 @@ pub fn give_to(_file: &File, _user: (u32, u32)) -> io::Result<()> {
     Err(io::ErrorKind::Unsupported.into())
 }
 
+/// Not done here: the system takes memory of stacks back by itself when it is short of it.
+pub fn release_stack(_bytes: usize) {}
+
 /// Where this process runs.
 #[must_use]
 pub fn platform() -> Platform {

@@ -19,6 +19,13 @@ pub(super) const WASM_STACK: usize = 512 << 10;
 /// Bytes of the whole stack of a run. The difference is for host functions, whose overflow would abort the process.
 const ASYNC_STACK: usize = 2 << 20;
 
+/// Bytes of a run's stack whose memory is given back while it waits. All that has been called is within them, whatever it was, but for
+/// frames of WebAssembly.
+pub(crate) const RELEASED_STACK: usize = 256 << 10;
+
+// A host function is called below at most all frames of WebAssembly, and has a part of the rest for itself.
+const _: () = assert!(WASM_STACK + 4 * RELEASED_STACK <= ASYNC_STACK);
+
 /// Address space per memory: all that 32 bits reach, so that bounds checks cost nothing.
 const MEMORY_RESERVATION: u64 = 4 << 30;
 
