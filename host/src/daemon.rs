@@ -382,14 +382,15 @@ impl Core {
         };
         let (journal, resumed) = match origin {
             Origin::Earlier(journal, resumed) => (Ok(Some(journal)), Some(resumed)),
-            Origin::Now(_unwritten) => (self.journal(&claim).await, None),
+            Origin::Now(_unwritten) => (Box::pin(self.journal(&claim)).await, None),
         };
         let kept = journal.as_ref().ok().cloned().flatten();
         let job = Job { claim, client: client.clone(), journal, resumed };
-        let delivery = self.pipeline.carry_out(job, &mut slot).await;
+        // Boxed, here and in the pipeline: what a run is doing for hours must not take the room of all that it does before and after.
+        let delivery = Box::pin(self.pipeline.carry_out(job, &mut slot)).await;
         // Held to here: while final statuses can't be delivered, no more runs are claimed.
         drop(slot);
-        self.settle(client, kept, delivery).await;
+        Box::pin(self.settle(client, kept, delivery)).await;
     }
 
     /// Tries a final status that meshStack refuses again, now and then, until it is settled or the daemon drains.

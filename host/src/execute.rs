@@ -101,7 +101,8 @@ pub async fn execute(
 ) -> Executed {
     let PreparedRun { run, document, route, redactor, place: _place } = prepared;
     let grants = Arc::clone(&route.grants);
-    let begun = begin(means, &run.run.id, &belongings, &route).await;
+    // Boxed, here and below, like all that a run does before its component.
+    let begun = Box::pin(begin(means, &run.run.id, &belongings, &route)).await;
     let (tape, component) = match begun {
         Ok(begun) => begun,
         Err(outcome) => return Executed::not(outcome, means.directories.left(&run.run.id).await),
@@ -128,7 +129,7 @@ pub async fn execute(
             auditor,
             abort_grace: means.abort_grace,
         };
-        let (outcome, usage) = means.sandbox.execute(&component, job).await;
+        let (outcome, usage) = Box::pin(means.sandbox.execute(&component, job)).await;
         let directory = if tape.is_on_disk() { means.directories.left(&id).await } else { None };
         return Executed { outcome, usage, directory };
     };
@@ -139,7 +140,7 @@ pub async fn execute(
         _ => None,
     };
     let made = directory(means.directories, &run.run.id, files, native.is_some(), &belongings);
-    let directory = match made.await {
+    let directory = match Box::pin(made).await {
         Ok(directory) => directory,
         Err(error) => {
             let detail = chain(&error).to_string();
@@ -170,7 +171,7 @@ pub async fn execute(
                 abort: progress.abort().clone(),
                 resumed: belongings.is_resumed,
             };
-            match tape.wait(terraform.enter(assignment)).await {
+            match Box::pin(tape.wait(terraform.enter(assignment))).await {
                 Ok(workspace) => {
                     crash::point(CrashPoint::WorkspaceEntered);
                     Some(Native { workspace })
@@ -185,7 +186,7 @@ pub async fn execute(
     let told = Arc::clone(&progress);
     let job =
         Job { run, grants, work, native, document, progress, tape, outbound, auditor, abort_grace };
-    let execution = means.sandbox.execute(&component, job);
+    let execution = Box::pin(means.sandbox.execute(&component, job));
     let hurried = async {
         means.shutdown.aborting().await;
         if let Some(in_flight) = &in_flight {

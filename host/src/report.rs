@@ -159,7 +159,8 @@ impl Task {
         let steps = self.declarations();
         let final_status = Final { update, journal: self.journal, directory };
         let steps = (!self.registered).then_some(steps.as_slice());
-        deliver(&self.client, steps, final_status, self.config.backoff).await
+        // Boxed, here and below: a run that waits for hours must not have room for what it does at other times.
+        Box::pin(deliver(&self.client, steps, final_status, self.config.backoff)).await
     }
 
     /// Reports progress until the run ends.
@@ -176,7 +177,7 @@ impl Task {
                 () = self.worth_telling(next, sign_of_life) => {}
             }
             let begun = Instant::now();
-            match self.tell().await {
+            match Box::pin(self.tell()).await {
                 Ok(()) => {
                     backoff.reset();
                     // A run whose reports are large must not occupy the thread that all share.

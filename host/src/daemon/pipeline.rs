@@ -100,7 +100,11 @@ impl Pipeline {
             Err(outcome) => (None, Some(outcome)),
         };
         let state = client.clone();
-        let left = resumed.is_some().then(|| claim.id().clone());
+        let left = resumed.is_some().then(|| {
+            // Only for names: one that can't be read has not been executed.
+            let block = claim.run().map(|run| run.block.uuid).unwrap_or_default();
+            (claim.id().clone(), block)
+        });
         let block = resumed.as_ref().and_then(|resumed| resumed.block.clone());
         let known = resumed.as_ref().map(|resumed| resumed.steps.clone()).unwrap_or_default();
         let report = self.reporter.open(client, Arc::clone(&progress), journal, known);
@@ -108,7 +112,7 @@ impl Pipeline {
         let work = async {
             match unfit {
                 Some(outcome) => Worked::not(outcome),
-                None => self.work(&claim, &state, resumed, slot, progress).await,
+                None => self.work(claim, state, resumed, slot, progress).await,
             }
         };
         let stop = async {
@@ -125,7 +129,7 @@ impl Pipeline {
         };
         // What the run has left behind ends before its status is final, while the block is still its own.
         let left = match &left {
-            Some(run) => self.finish_left(run, &claim, &told).await,
+            Some((run, block)) => Box::pin(self.finish_left(run, block, &told)).await,
             None => None,
         };
         drop(block);
@@ -138,14 +142,12 @@ impl Pipeline {
     async fn finish_left(
         &self,
         run: &RunId,
-        claim: &Claim,
+        block: &str,
         progress: &Progress,
     ) -> Option<RunDirectory> {
         let directory = self.directories.left(run).await?;
         let Some(terraform) = &self.terraform else { return Some(directory) };
-        // Only for names: one that can't be read has not been executed.
-        let block = claim.run().map(|run| run.block.uuid).unwrap_or_default();
-        let report = terraform.finish_left(run, &block, &paths(directory.path())).await;
+        let report = terraform.finish_left(run, block, &paths(directory.path())).await;
         if let Some(report) = &report {
             remark(progress, report);
         }
@@ -159,13 +161,13 @@ impl Pipeline {
     /// The stages after the claim. A refusal or failure in any of them is the run's outcome.
     async fn work(
         &self,
-        claim: &Claim,
-        client: &RunClient,
+        claim: Claim,
+        client: RunClient,
         resumed: Option<Resumed>,
         slot: &mut Slot,
         progress: Arc<Progress>,
     ) -> Worked {
-        let admitted = match admit(claim, &self.routes) {
+        let admitted = match admit(&claim, &self.routes) {
             Ok(admitted) => admitted,
             Err(outcome) => return Worked::not(outcome),
         };
@@ -180,12 +182,16 @@ impl Pipeline {
         );
         crash::point(CrashPoint::RunAdmitted);
         progress.change(|timeline| timeline.limit(admitted.route.grants.limits()));
-        let shared = match share(admitted, slot, &self.slots, &progress).await {
+        let belongings = belongings::of(&claim, &client, run, resumed, &self.protection);
+        // All of it that is needed has been read.
+        drop((claim, client));
+        let shared = match Box::pin(share(admitted, slot, &self.slots, &progress)).await {
             Ok(shared) => shared,
             Err(outcome) => return Worked::not(outcome),
         };
         crash::point(CrashPoint::RunShared);
-        let prepared = match prepare(shared, self.protection.clone(), progress.abort()).await {
+        let preparing = prepare(shared, self.protection.clone(), progress.abort());
+        let prepared = match Box::pin(preparing).await {
             Ok(prepared) => prepared,
             Err(outcome) => return Worked::not(outcome),
         };
@@ -201,10 +207,8 @@ impl Pipeline {
             terraform: self.terraform.as_ref(),
             abort_grace: self.abort_grace,
         };
-        let belongings =
-            belongings::of(claim, client, &prepared.run.run, resumed, &self.protection);
-        let Executed { outcome, usage, directory } =
-            execute(prepared, &means, belongings, progress).await;
+        let executing = execute(prepared, &means, belongings, progress);
+        let Executed { outcome, usage, directory } = Box::pin(executing).await;
         Worked { outcome, usage: Some(usage), directory }
     }
 }

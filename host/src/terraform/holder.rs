@@ -95,8 +95,10 @@ pub async fn ask() -> Result<Vec<u8>, HolderError> {
         let method = of("method").unwrap_or_else(|| verb.to_ascii_uppercase());
         let method = Method::from_bytes(method.as_bytes());
         let method = method.map_err(|error| HolderError::Backend(error.to_string()))?;
-        let address = of("address").ok_or_else(|| HolderError::Backend("it has no locks".to_owned()))?;
-        let mut request = client.request(method, address).header("Content-Type", "application/json");
+        let address =
+            of("address").ok_or_else(|| HolderError::Backend("it has no locks".to_owned()))?;
+        let mut request =
+            client.request(method, address).header("Content-Type", "application/json");
         if let Some(user) = setting(&backend, "username") {
             request = request.basic_auth(user, setting(&backend, "password"));
         }

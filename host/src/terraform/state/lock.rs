@@ -47,8 +47,9 @@ impl Context {
             let probed = match self.follower.carry_out(&name, spec, Shown::Nothing, false).await {
                 Ok(probed) => probed,
                 Err(error) => {
-                    self.follower
-                        .say(&format!("Whether a state lock remains could not be found out: {error}"));
+                    self.follower.say(&format!(
+                        "Whether a state lock remains could not be found out: {error}"
+                    ));
                     return remaining;
                 }
             };
@@ -159,10 +160,7 @@ impl Context {
     }
 
     async fn release(&self, name: &str, tooling: &Tooling, lock: &Lock, proof: &str) -> bool {
-        let left = format!(
-            "A process of this runner has left the state lock {}: {proof}",
-            lock.id
-        );
+        let left = format!("A process of this runner has left the state lock {}: {proof}", lock.id);
         // SECURITY: e2e::terraform_workspace::a_lock_of_a_dead_process_is_released_only_if_policy_allows
         if !self.releases_locks {
             self.follower.say(&format!("{left}. Policy does not let the runner release it."));
