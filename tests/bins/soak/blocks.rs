@@ -63,7 +63,8 @@ impl Plot {
     pub(crate) fn compare(&self, all: &AllTypes, was_killed: bool) -> Option<String> {
         let (made, unmade) = all.resources(&self.block);
         let state = all.emulator.terraform_state(&self.block.state).unwrap_or_default();
-        let known = state.resources().len();
+        // One that was killed while it was made goes without what it has for its end.
+        let known = state.resources().len() - state.tainted().len();
         let [are_made, are_unmade, are_known] =
             [made, unmade, known].map(|count| i64::try_from(count).unwrap_or(i64::MAX));
         let forgotten = are_made - are_unmade - are_known;

@@ -101,6 +101,19 @@ impl TerraformState {
     /// The addresses of the managed resources in the current state, such as `module.a.terraform_data.b["key"]`.
     #[must_use]
     pub fn resources(&self) -> BTreeSet<String> {
+        self.instances().into_iter().map(|(address, _)| address).collect()
+    }
+
+    /// Those of them whose making has failed or was broken off: Terraform replaces them, and does not run what they have for their end.
+    #[must_use]
+    pub fn tainted(&self) -> BTreeSet<String> {
+        let is_tainted =
+            |instance: &Value| instance.get("status").is_some_and(|status| status == "tainted");
+        let instances = self.instances().into_iter();
+        instances.filter_map(|(address, it)| is_tainted(&it).then_some(address)).collect()
+    }
+
+    fn instances(&self) -> Vec<(String, Value)> {
         let state = self.json();
         let list = |value: &Value, key| {
             let list = value.get(key).and_then(Value::as_array);
@@ -117,8 +130,8 @@ impl TerraformState {
                 let address = format!("{module}{dot}{}.{}", text("type"), text("name"));
                 let instances = list(&resource, "instances").into_iter();
                 instances.map(move |instance| match instance.get("index_key") {
-                    None | Some(Value::Null) => address.clone(),
-                    Some(key) => format!("{address}[{key}]"),
+                    None | Some(Value::Null) => (address.clone(), instance),
+                    Some(key) => (format!("{address}[{key}]"), instance),
                 })
             })
             .collect()
@@ -331,5 +344,12 @@ mod tests {
         state.write(CALLER, None, document.into()).unwrap();
         let found: Vec<_> = state.resources().into_iter().collect();
         assert_eq!(found, ["module.m.t.many[\"a\"]", "module.m.t.many[1]", "t.one"]);
+        let tainted = br#"{"resources": [{"mode": "managed", "type": "t", "name": "a", "instances": [{"status": "tainted"}]}, {"mode": "managed", "type": "t", "name": "b", "instances": [{}]}]}"#;
+        let state = TerraformState {
+            current: Some(Bytes::from_static(tainted)),
+            ..TerraformState::default()
+        };
+        assert_eq!(state.tainted().into_iter().collect::<Vec<_>>(), ["t.a"]);
+        assert_eq!(state.resources().len(), 2);
     }
 }
