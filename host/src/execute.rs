@@ -129,7 +129,7 @@ pub async fn execute(
             auditor,
             abort_grace: means.abort_grace,
         };
-        let (outcome, usage) = Box::pin(means.sandbox.execute(&component, job)).await;
+        let (outcome, usage) = means.sandbox.execute(&component, job).await;
         let directory = if tape.is_on_disk() { means.directories.left(&id).await } else { None };
         return Executed { outcome, usage, directory };
     };
@@ -186,7 +186,7 @@ pub async fn execute(
     let told = Arc::clone(&progress);
     let job =
         Job { run, grants, work, native, document, progress, tape, outbound, auditor, abort_grace };
-    let execution = Box::pin(means.sandbox.execute(&component, job));
+    let execution = means.sandbox.execute(&component, job);
     let hurried = async {
         means.shutdown.aborting().await;
         if let Some(in_flight) = &in_flight {

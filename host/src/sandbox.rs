@@ -47,6 +47,7 @@ use crate::rundir::WorkDirectory;
 use crate::tape::Tape;
 use crate::terraform::{InFlight, StopReason};
 use blockhouse_policy::Grants;
+use std::pin::Pin;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
@@ -111,7 +112,17 @@ impl Sandbox {
     ///
     /// Native programs that it has started are interrupted when the run is to be stopped, and waited for: the component still learns how
     /// they ended.
-    pub async fn execute(&self, component: &Component, mut job: Job) -> (Outcome, Usage) {
+    pub fn execute<'a>(
+        &'a self,
+        component: &'a Component,
+        job: Job,
+    ) -> Pin<Box<dyn Future<Output = (Outcome, Usage)> + Send + 'a>> {
+        // What is given to a future that waits for hours stays in it, and once more where it is used.
+        let job = Box::new(job);
+        Box::pin(self.carry_out(component, job))
+    }
+
+    async fn carry_out(&self, component: &Component, mut job: Box<Job>) -> (Outcome, Usage) {
         let started = Instant::now();
         let limits = job.grants.limits().clone();
         let progress = Arc::clone(&job.progress);
@@ -238,7 +249,7 @@ async fn call(
     component: &Component,
     run: OpenedRun,
 ) -> wasmtime::Result<Result<bindings::Verdict, bindings::Failure>> {
-    let instance = component.pre().instantiate_async(&mut *store).await?;
+    let instance = Box::pin(component.pre().instantiate_async(&mut *store)).await?;
     crash::point(CrashPoint::ComponentInstantiated);
     let run = lowering::run(&mut store.data_mut().table, run)?;
     store.data_mut().entered = true;

@@ -5,12 +5,12 @@ use crate::admit::{Route, admit};
 use crate::capability::Progress;
 use crate::capability::http::{self, Outbound};
 use crate::crash::{self, CrashPoint};
-use crate::execute::{EarlierComponents, Executed, Means, execute, paths, remark};
+use crate::execute::{Belongings, EarlierComponents, Executed, Means, execute, paths, remark};
 use crate::journal::RunJournal;
 use crate::meshstack::wire::Step;
 use crate::meshstack::{Claim, RunClient};
 use crate::outcome::{AbortReason, Outcome, Usage};
-use crate::prepare::{Protection, prepare};
+use crate::prepare::{PreparedRun, Protection, prepare};
 use crate::report::{Delivery, Reporter};
 use crate::run::RunId;
 use crate::rundir::{RunDirectories, RunDirectory};
@@ -112,7 +112,7 @@ impl Pipeline {
         let work = async {
             match unfit {
                 Some(outcome) => Worked::not(outcome),
-                None => self.work(claim, state, resumed, slot, progress).await,
+                None => Box::pin(self.work(claim, state, resumed, slot, progress)).await,
             }
         };
         let stop = async {
@@ -167,35 +167,11 @@ impl Pipeline {
         slot: &mut Slot,
         progress: Arc<Progress>,
     ) -> Worked {
-        let admitted = match admit(&claim, &self.routes) {
-            Ok(admitted) => admitted,
+        let ready = Box::pin(self.ready(claim, client, resumed, slot, &progress)).await;
+        let (prepared, belongings) = match ready {
+            Ok(ready) => ready,
             Err(outcome) => return Worked::not(outcome),
         };
-        let run = &admitted.run;
-        tracing::info!(
-            route = admitted.route.name,
-            implementation_type = run.definition.implementation.kind,
-            behavior = ?run.behavior,
-            tenant = run.block.tenant,
-            owner = run.definition.owner,
-            "run admitted"
-        );
-        crash::point(CrashPoint::RunAdmitted);
-        progress.change(|timeline| timeline.limit(admitted.route.grants.limits()));
-        let belongings = belongings::of(&claim, &client, run, resumed, &self.protection);
-        // All of it that is needed has been read.
-        drop((claim, client));
-        let shared = match Box::pin(share(admitted, slot, &self.slots, &progress)).await {
-            Ok(shared) => shared,
-            Err(outcome) => return Worked::not(outcome),
-        };
-        crash::point(CrashPoint::RunShared);
-        let preparing = prepare(shared, self.protection.clone(), progress.abort());
-        let prepared = match Box::pin(preparing).await {
-            Ok(prepared) => prepared,
-            Err(outcome) => return Worked::not(outcome),
-        };
-        crash::point(CrashPoint::RunPrepared);
         // SECURITY: e2e::secrets::what_a_component_leaks_is_redacted_on_its_way_to_mesh_stack
         progress.change(|timeline| timeline.redact_with(&prepared.redactor));
         let means = Means {
@@ -210,6 +186,37 @@ impl Pipeline {
         let executing = execute(prepared, &means, belongings, progress);
         let Executed { outcome, usage, directory } = Box::pin(executing).await;
         Worked { outcome, usage: Some(usage), directory }
+    }
+
+    /// The stages before the component.
+    async fn ready<'a>(
+        &'a self,
+        claim: Claim,
+        client: RunClient,
+        resumed: Option<Resumed>,
+        slot: &'a mut Slot,
+        progress: &Progress,
+    ) -> Result<(PreparedRun<'a>, Belongings), Outcome> {
+        let admitted = admit(&claim, &self.routes)?;
+        let run = &admitted.run;
+        tracing::info!(
+            route = admitted.route.name,
+            implementation_type = run.definition.implementation.kind,
+            behavior = ?run.behavior,
+            tenant = run.block.tenant,
+            owner = run.definition.owner,
+            "run admitted"
+        );
+        crash::point(CrashPoint::RunAdmitted);
+        progress.change(|timeline| timeline.limit(admitted.route.grants.limits()));
+        let belongings = belongings::of(&claim, &client, run, resumed, &self.protection);
+        // All of it that is needed has been read, and the run may wait for its turn for hours.
+        drop((claim, client));
+        let shared = share(admitted, slot, &self.slots, progress).await?;
+        crash::point(CrashPoint::RunShared);
+        let prepared = prepare(shared, self.protection.clone(), progress.abort()).await?;
+        crash::point(CrashPoint::RunPrepared);
+        Ok((prepared, belongings))
     }
 }
 
