@@ -94,12 +94,12 @@ impl Executed {
 
 /// Executes a run to its end. Its directory is there until the outcome is written down: it holds what native programs have done.
 pub async fn execute(
-    prepared: PreparedRun<'_>,
+    prepared: Box<PreparedRun<'_>>,
     means: &Means<'_>,
     belongings: Belongings,
     progress: Arc<Progress>,
 ) -> Executed {
-    let PreparedRun { run, document, route, redactor, place: _place } = prepared;
+    let PreparedRun { run, document, route, redactor, place: _place } = *prepared;
     let grants = Arc::clone(&route.grants);
     // Boxed, here and below, like all that a run does before its component.
     let begun = Box::pin(begin(means, &run.run.id, &belongings, &route)).await;

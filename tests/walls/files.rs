@@ -184,7 +184,7 @@ pub(crate) mod leave_files {
                 terraform: None,
                 abort_grace: Duration::ZERO,
             };
-            let executed = execute(prepared, &means, Belongings::default(), shared).await;
+            let executed = execute(Box::new(prepared), &means, Belongings::default(), shared).await;
             if let Some(directory) = executed.directory {
                 directory.remove().await;
             }

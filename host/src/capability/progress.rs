@@ -15,6 +15,8 @@ use crate::timeline::{
 };
 use blockhouse_policy::Denied;
 use secrecy::{ExposeSecret, SecretString};
+use std::future::poll_fn;
+use std::pin::pin;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
@@ -218,10 +220,15 @@ impl Host for RunState {
             return Ok(known);
         }
         let wait = Duration::from_millis(milliseconds);
-        if wait >= LONG {
-            os::release_stack(RELEASED_STACK);
-        }
-        let is_cut = self.tape.wait(tokio::time::timeout(wait, abort.aborted())).await.is_ok();
+        let mut waiting = pin!(self.tape.wait(tokio::time::timeout(wait, abort.aborted())));
+        let is_cut = poll_fn(|context| {
+            let polled = waiting.as_mut().poll(context);
+            if polled.is_pending() && wait >= LONG {
+                os::release_stack(RELEASED_STACK);
+            }
+            polled
+        });
+        let is_cut = is_cut.await.is_ok();
         self.tape.note(Entry::Flag(Question::Paused, is_cut));
         Ok(is_cut)
     }

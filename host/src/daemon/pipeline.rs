@@ -196,7 +196,7 @@ impl Pipeline {
         resumed: Option<Resumed>,
         slot: &'a mut Slot,
         progress: &Progress,
-    ) -> Result<(PreparedRun<'a>, Belongings), Outcome> {
+    ) -> Result<(Box<PreparedRun<'a>>, Belongings), Outcome> {
         let admitted = admit(&claim, &self.routes)?;
         let run = &admitted.run;
         tracing::info!(
@@ -216,7 +216,7 @@ impl Pipeline {
         crash::point(CrashPoint::RunShared);
         let prepared = prepare(shared, self.protection.clone(), progress.abort()).await?;
         crash::point(CrashPoint::RunPrepared);
-        Ok((prepared, belongings))
+        Ok((Box::new(prepared), belongings))
     }
 }
 

@@ -3,7 +3,7 @@
 use std::hint::black_box;
 
 /// Bytes below the caller's frames that are left alone: for this function's own, and what the system's call takes.
-const NEAR: usize = 8 << 10;
+const NEAR: usize = 4 << 10;
 
 /// Gives the memory of `bytes` of this stack back to the system, from a little below its current end on: what was called there has returned,
 /// and what will be called finds fresh memory. There must be twice as much left of the stack. Failing costs memory, and nothing else.
@@ -25,7 +25,7 @@ pub fn release_stack(bytes: usize) {
     };
 }
 
-#[cfg(all(test, target_os = "linux"))]
+#[cfg(test)]
 mod tests {
     use super::*;
 
@@ -35,10 +35,10 @@ mod tests {
         let end = 0_u8;
         let page = rustix::param::page_size();
         let high = (std::ptr::from_ref(black_box(&end)).addr() - NEAR) / page * page;
-        let mut pages = vec![0; bytes / page];
+        let mut pages = vec![0_u8; bytes / page];
         let low = std::ptr::without_provenance_mut(high - bytes);
         // SAFETY: the vector has a byte for each page, and nothing is done with the pages.
-        assert_eq!(unsafe { libc::mincore(low, bytes, pages.as_mut_ptr()) }, 0);
+        assert_eq!(unsafe { libc::mincore(low, bytes, pages.as_mut_ptr().cast()) }, 0);
         pages.iter().filter(|page| **page & 1 == 1).count()
     }
 
@@ -54,7 +54,12 @@ mod tests {
             assert_eq!(deep(20), 21);
             assert!(resident(256 << 10) > 40, "{}", resident(256 << 10));
             release_stack(256 << 10);
-            assert!(resident(256 << 10) < 8, "{}", resident(256 << 10));
+            // Others take their time.
+            assert!(
+                !cfg!(target_os = "linux") || resident(256 << 10) < 8,
+                "{}",
+                resident(256 << 10)
+            );
             assert_eq!(deep(20), 21);
         });
         thread.unwrap().join().unwrap();
