@@ -105,9 +105,13 @@ async fn stages_are_shown_while_they_run() {
         });
         shown.await.unwrap();
     }
-    let run = scene.emulator.run(&id).unwrap();
-    assert!(run.steps[2].user_message.as_deref().unwrap().starts_with("in progress, from 20"));
-    assert_eq!(run.state, RunState::InProgress);
+    // A report may come by between a step's status and its message.
+    let told = scene.emulator.wait_until(patience(), |view| {
+        let message = view.run(&id).and_then(|run| run.steps[2].user_message.clone());
+        message.is_some_and(|message| message.starts_with("in progress, from 20"))
+    });
+    told.await.unwrap();
+    assert_eq!(scene.emulator.run(&id).unwrap().state, RunState::InProgress);
     scene.azure.finish_run(pipeline);
     let run = scene.end_of(&id).await;
     assert_ended(&run, RunState::Succeeded);
