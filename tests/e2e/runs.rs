@@ -192,7 +192,7 @@ async fn what_is_shown_of_a_run_holds_no_secret() {
     assert_eq!(inputs, [&json!("\"a name\""), &json!("<sensitive>")]);
     assert!(shown["steps"].to_string().contains("<sensitive>"), "{shown:#}");
     assert!(all[2].contains("password = <sensitive>"), "{}", all[2]);
-    let on_disk = leaks.in_directory(&scene.directory.path().join("state"), &[]).unwrap();
+    let on_disk = leaks.in_directory(&scene.directory.path().join("state"), |_| false).unwrap();
     assert_eq!(on_disk, []);
 }
 

@@ -168,7 +168,7 @@ impl Soak<'_> {
         let wrong = judge(run, &ordered, &self.all, self.kills);
         if !wrong.is_empty() {
             let (kind, id, took) = (ordered.kind, run.id, ordered.since.elapsed());
-            self.breaches.push(format!(
+            self.note(format!(
                 "{kind} {id}, {} after {took:?}: {}\n{}",
                 run.state,
                 wrong.join("; "),
@@ -178,6 +178,12 @@ impl Soak<'_> {
         if let Some((plot, _)) = ordered.block {
             plot.release();
         }
+    }
+
+    /// Told at once, and again at the end.
+    fn note(&mut self, breach: String) {
+        say(&format!("BREACH {breach}"));
+        self.breaches.push(breach);
     }
 
     fn tell(&self, elapsed: Duration) {
@@ -197,7 +203,7 @@ impl Soak<'_> {
         for leak in self.all.leaks()? {
             let breach = format!("a secret in clear: {leak}");
             if !self.breaches.contains(&breach) {
-                self.breaches.push(breach);
+                self.note(breach);
             }
         }
         Ok(())

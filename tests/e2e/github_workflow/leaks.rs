@@ -143,5 +143,5 @@ async fn secrets_are_where_they_belong_and_nowhere_else() {
     for id in [followed, aborted, refused] {
         assert_eq!(leaks.in_run(&emulator.run(&id).unwrap()), []);
     }
-    assert_eq!(leaks.in_directory(&directory.path().join("state"), &[]).unwrap(), []);
+    assert_eq!(leaks.in_directory(&directory.path().join("state"), |_| false).unwrap(), []);
 }

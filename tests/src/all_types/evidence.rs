@@ -6,7 +6,7 @@ use anyhow::Result;
 use blockhouse_emulator::RunView;
 use serde_json::{Value, json};
 use std::fs;
-use std::path::PathBuf;
+use std::path::Path;
 use uuid::Uuid;
 
 /// What is still there, in words. Nothing of it may be once all runs are over.
@@ -63,26 +63,28 @@ impl AllTypes {
     /// If the files can't be read.
     pub fn leaks(&self) -> Result<Vec<String>> {
         let state = self.state();
-        let runs = fs::read_dir(state.join("runs")).into_iter().flatten().flatten();
-        let runs: Vec<_> = runs.map(|run| run.path()).collect();
-        let mut places: Vec<PathBuf> = Vec::new();
-        for run in &runs {
-            let inside = ["plan", "secrets", "work/aaaaaa_meshstack-inputs.auto.tfvars.json"];
-            places.extend(inside.map(|place| run.join(place)));
-            let operations = fs::read_dir(run.join("operations")).into_iter().flatten().flatten();
-            let outputs = operations
-                .filter(|entry| entry.file_name().to_string_lossy().ends_with("-outputs"));
-            places.extend(outputs.map(|entry| entry.path().join("stdout")));
-            // Where Terraform can't write its state; it is sealed elsewhere then, and this one goes with the run.
-            places.push(run.join("work/errored.tfstate"));
-        }
-        // Large, and made of what is public.
-        places.push(state.join("components"));
-        let mut leaks = self.secrets.in_directory(&state, &places)?;
-        // The configurations have their tokens in them, and so has what Terraform notes of its backend.
-        places.extend(runs.iter().flat_map(|run| [run.join("work"), run.join("data")]));
-        places.push(state.join("git"));
-        leaks.extend(self.tokens.in_directory(&state, &places)?);
+        // By what they are and not by what is there now: runs come while this looks. What is of components is large, and made of what is
+        // public.
+        let is_open = |path: &Path, is_of_token: bool| {
+            let below = path.strip_prefix(&state).unwrap_or(path);
+            let parts: Vec<_> = below.iter().filter_map(|part| part.to_str()).collect();
+            match parts.as_slice() {
+                ["components"] | ["runs", _, "plan" | "secrets"] => true,
+                // `errored.tfstate`: where Terraform can't write its state; it is sealed elsewhere then, and this one goes with the run.
+                [
+                    "runs",
+                    _,
+                    "work",
+                    "aaaaaa_meshstack-inputs.auto.tfvars.json" | "errored.tfstate",
+                ] => true,
+                ["runs", _, "operations", operation, "stdout"] => operation.ends_with("-outputs"),
+                // The configurations have their tokens in them, and so has what Terraform notes of its backend.
+                ["git"] | ["runs", _, "work" | "data"] => is_of_token,
+                _ => false,
+            }
+        };
+        let mut leaks = self.secrets.in_directory(&state, |path| is_open(path, false))?;
+        leaks.extend(self.tokens.in_directory(&state, |path| is_open(path, true))?);
         let log = self.log();
         for all in [&self.secrets, &self.tokens] {
             leaks.extend(all.in_bytes("the log", log.as_bytes()));

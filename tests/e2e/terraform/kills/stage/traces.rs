@@ -23,14 +23,18 @@ impl Troupe {
         roots.extend(self.disk.is_some().then_some(state.clone()));
         let mut leaks = Vec::new();
         for root in &roots {
-            leaks.extend(self.leaks.in_directory(root, &places)?);
+            leaks.extend(
+                self.leaks.in_directory(root, |path| places.iter().any(|place| place == path))?,
+            );
         }
         // With a backend of their own, the sources have the token in them, and so has what Terraform notes of its backend.
         if has_locks(held.phase) {
             places.extend([run.join("work"), run.join("data"), state.join("git")]);
         }
         for root in &roots {
-            leaks.extend(self.told.in_directory(root, &places)?);
+            leaks.extend(
+                self.told.in_directory(root, |path| places.iter().any(|place| place == path))?,
+            );
         }
         leaks.extend(self.leaks.in_arguments()?);
         leaks.extend(self.told.in_arguments()?);
@@ -48,9 +52,9 @@ impl Troupe {
         let processes = Processes::now()?;
         let survivors = processes.of(daemon, &self.scene.state());
         let survivors = survivors.iter().map(|seen| format!("{:?}", seen.command)).collect();
-        let mut leaks = self.leaks.in_directory(self.scene.directory(), &[])?;
+        let mut leaks = self.leaks.in_directory(self.scene.directory(), |_| false)?;
         if let Some(disk) = &self.disk {
-            leaks.extend(self.leaks.in_directory(&disk.seen_from_here(), &[])?);
+            leaks.extend(self.leaks.in_directory(&disk.seen_from_here(), |_| false)?);
         }
         leaks.extend(self.leaks.in_arguments()?);
         leaks.extend(self.told.in_bytes("the log", self.scene.log().as_bytes()));
