@@ -43,8 +43,8 @@ impl Polling {
     pub fn configured<H: Host>(host: &H) -> Result<Self, Failure> {
         let Self { interval, limit } = Self::default();
         Ok(Self {
-            interval: configured(host, "poll_seconds", 1.0, 600)?.unwrap_or(interval),
-            limit: configured(host, "poll_minutes", 60.0, 7 * 24 * 60)?.unwrap_or(limit),
+            interval: configured(host, "poll_seconds", 1, 600)?.unwrap_or(interval),
+            limit: configured(host, "poll_minutes", 60, 7 * 24 * 60)?.unwrap_or(limit),
         })
     }
 
@@ -54,7 +54,8 @@ impl Polling {
         if seconds >= 60 && seconds.is_multiple_of(60) {
             format!("{} minutes", seconds / 60)
         } else {
-            format!("{} seconds", self.limit.as_secs_f64())
+            let text = format!("{seconds}.{:03}", self.limit.subsec_millis());
+            format!("{} seconds", text.trim_end_matches('0').trim_end_matches('.'))
         }
     }
 
@@ -88,23 +89,35 @@ impl Polling {
     }
 }
 
-/// Against a loop that hardly waits between two looks.
-const LEAST: f64 = 0.05;
+/// In thousandths. Against a loop that hardly waits between two looks.
+const LEAST: u64 = 50;
 
 /// A value of the policy, in units of so many seconds.
 fn configured<H: Host>(
     host: &H,
     key: &str,
-    unit: f64,
-    most: u32,
+    unit: u64,
+    most: u64,
 ) -> Result<Option<Duration>, Failure> {
     let Some(text) = host.configured(key) else { return Ok(None) };
-    let number = text.trim().parse().ok().filter(|number| (LEAST..=most.into()).contains(number));
-    number.map(|number| Some(Duration::from_secs_f64(number * unit))).ok_or_else(|| {
+    let number = thousandths(text.trim()).filter(|number| (LEAST..=most * 1_000).contains(number));
+    number.map(|number| Some(Duration::from_millis(number * unit))).ok_or_else(|| {
         failure(format!(
-            "The value `{key}` in the policy of this runner must be a number from {LEAST} to {most}. Please ask the platform team to correct it."
+            "The value `{key}` in the policy of this runner must be a number from 0.05 to {most}, with three decimals at most. Please ask the platform team to correct it."
         ))
     })
+}
+
+/// Reads a decimal number. Not as a float: that takes a table of 10 KiB, which each run that waits would have in its memory.
+fn thousandths(text: &str) -> Option<u64> {
+    let (whole, decimals) = text.split_once('.').unwrap_or((text, "0"));
+    let is_number =
+        |digits: &str| !digits.is_empty() && digits.bytes().all(|digit| digit.is_ascii_digit());
+    if !is_number(whole) || !is_number(decimals) || decimals.len() > 3 {
+        return None;
+    }
+    let decimals: u64 = format!("{decimals:0<3}").parse().ok()?;
+    whole.parse::<u64>().ok()?.checked_mul(1_000)?.checked_add(decimals)
 }
 
 #[cfg(test)]
@@ -167,7 +180,20 @@ mod tests {
 
     #[test]
     fn a_wrong_value_in_the_policy_is_named() {
-        for value in ["0", "0.01", "x", "-1", "601", "inf", "NaN", ""] {
+        for value in [
+            "0",
+            "0.01",
+            "x",
+            "-1",
+            "601",
+            "inf",
+            "NaN",
+            "",
+            "1.",
+            ".5",
+            "1.2345",
+            "99999999999999999999",
+        ] {
             let host = Script::silent().configure("poll_seconds", value);
             let message = Polling::configured(&host).unwrap_err().message;
             assert!(message.contains("`poll_seconds`"), "{value}");
@@ -189,5 +215,7 @@ mod tests {
             let polling = Polling { limit: Duration::from_secs(seconds), ..Polling::default() };
             assert_eq!(polling.limit_in_words(), words);
         }
+        let polling = Polling { limit: Duration::from_millis(2_500), ..Polling::default() };
+        assert_eq!(polling.limit_in_words(), "2.5 seconds");
     }
 }
