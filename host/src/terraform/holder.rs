@@ -33,7 +33,7 @@ pub enum HolderError {
     Backend(String),
     /// No answer came.
     #[error("failed to ask the backend")]
-    Request(#[from] reqwest::Error),
+    Request(#[source] reqwest::Error),
     /// The answer is another one than expected.
     #[error("the backend answered {0}")]
     Status(StatusCode),
@@ -43,6 +43,13 @@ pub enum HolderError {
     /// It was free; it was taken, and could not be given back.
     #[error("the lock was free, and could not be given back: it is {0} now")]
     Left(String),
+}
+
+impl From<reqwest::Error> for HolderError {
+    fn from(error: reqwest::Error) -> Self {
+        // It may have a password in it.
+        Self::Request(error.without_url())
+    }
 }
 
 /// As Terraform has it, and as it is kept by backends.

@@ -53,9 +53,14 @@ impl Context {
                     return remaining;
                 }
             };
-            if matches!(probed.verdict(&[0]), Verdict::Done(_)) {
-                self.forget().await;
-                return None;
+            match probed.verdict(&[0]) {
+                Verdict::Done(_) => {
+                    self.forget().await;
+                    return None;
+                }
+                // There is no room on the disk for it, or no program: that does not pass in a minute.
+                Verdict::NotStarted(_) => break,
+                _ => {}
             }
             if probed.is_violent() {
                 // It takes the lock as well.
