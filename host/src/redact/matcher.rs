@@ -13,7 +13,7 @@ use std::sync::{Arc, Mutex, PoisonError, Weak};
 const SMALL: usize = 64 << 10;
 
 /// Bytes of the small automata that stay although nobody uses them at the moment: those that were made last.
-const RECENT: usize = 1 << 20;
+const RECENT: usize = 512 << 10;
 
 /// Finds one set of secrets.
 pub struct Matcher {
