@@ -132,12 +132,12 @@ pub(super) fn pull() -> Vec<String> {
     line(&["state", "pull", "-no-color"], [])
 }
 
-/// What the lock of [`probe`] is called.
+/// The command of [`probe`], after which its lock is called.
 pub(super) const PROBE_OPERATION: &str = "untaint";
 
 /// Takes the lock, changes nothing and gives it back: tells whether another one has it.
 pub(super) fn probe() -> Vec<String> {
-    line(&["untaint", "-no-color", "-allow-missing", LOCK_ONCE, PROBE], [])
+    line(&[PROBE_OPERATION, "-no-color", "-allow-missing", LOCK_ONCE, PROBE], [])
 }
 
 /// `force-unlock`. The id has no other characters than [`locks`](super::locks) lets through.

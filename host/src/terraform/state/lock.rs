@@ -67,19 +67,14 @@ impl Context {
                 deaths.push(self.evidence(tooling, command::PROBE_OPERATION, &probed).await);
             }
             // SECURITY: e2e::terraform_workspace::locks::a_lock_is_found_though_the_backend_fails_meanwhile
-            let Some(mut lock) = locks::parse(probed.errors().await) else { continue };
+            let Some(lock) = locks::parse(probed.errors().await) else { continue };
             // The time of the probe and not now: a restart comes to the same result.
             let found = Some(probed.end.started);
             let proves = |lock: &Lock| {
                 let proof = deaths.iter().find_map(|death| death.proves(lock, found));
                 proof.or_else(|| earlier.as_ref()?.proves(lock, None))
             };
-            let mut proof = proves(&lock);
-            if proof.is_none() && lock.holder.is_none() {
-                // SECURITY: e2e::terraform_workspace::locks::a_lock_that_was_taken_before_anything_was_printed_is_released
-                lock.holder = self.holder(&name, tooling, &lock).await;
-                proof = proves(&lock);
-            }
+            let proof = self.proof(&name, tooling, &lock, proves).await;
             let Some(proof) = proof else {
                 self.follower.say(&format!(
                     "The state is locked ({}). Nothing proves that the process that died has left the lock, so it stays.",
@@ -101,6 +96,23 @@ impl Context {
             self.follower.say("Whether a state lock remains could not be found out.");
         }
         remaining
+    }
+
+    /// The proof that a lock is ours. If there is none, and Terraform has shown nothing of the lock but its id, the backend is asked for more.
+    async fn proof(
+        &self,
+        name: &str,
+        tooling: &Tooling,
+        lock: &Lock,
+        proves: impl Fn(&Lock) -> Option<String>,
+    ) -> Option<String> {
+        let proof = proves(lock);
+        if proof.is_some() || lock.holder.is_some() {
+            return proof;
+        }
+        // SECURITY: e2e::terraform_workspace::locks::a_lock_that_was_taken_before_anything_was_printed_is_released
+        let holder = self.holder(name, tooling, lock).await?;
+        proves(&Lock { holder: Some(holder), ..lock.clone() })
     }
 
     /// Who holds a lock of which the backend has told Terraform nothing but the id; none if it does not tell us either.
@@ -144,11 +156,7 @@ impl Context {
             // SECURITY: e2e::terraform_workspace::locks::a_lock_whose_holder_was_not_told_of_it_is_released
             Some("it had asked for it, and the answer was lost".to_owned())
         } else if let Some(evidence) = self.known().await {
-            let mut lock = lock.clone();
-            if evidence.proves(&lock, None).is_none() && lock.holder.is_none() {
-                lock.holder = self.holder(name, tooling, &lock).await;
-            }
-            evidence.proves(&lock, None)
+            self.proof(name, tooling, lock, |lock| evidence.proves(lock, None)).await
         } else {
             None
         };
