@@ -151,10 +151,12 @@ struct Task {
 impl Task {
     async fn run(mut self, ended: oneshot::Receiver<End>) -> Delivery {
         let End { outcome, usage, directory } = self.while_executing(ended).await;
-        self.progress.change(|timeline| timeline.finish(&outcome, usage.as_ref()));
+        self.progress.change(|timeline| {
+            timeline.recall(update::recalled(&self.known));
+            timeline.finish(&outcome, usage.as_ref());
+        });
         let mut update =
             final_update(&outcome, self.progress.timeline().changes_since(self.accepted));
-        update::keep_reached(&mut update.steps, &self.known);
         update::attach(&mut update, self.progress.timeline().take_plan());
         let steps = self.declarations();
         let final_status = Final { update, journal: self.journal, directory };
@@ -211,11 +213,14 @@ impl Task {
     }
 
     async fn tell(&mut self) -> Result<(), CallError> {
-        // Before they are registered as well: whoever ends the run after a crash must know of each that meshStack shows.
-        self.journal_steps().await;
         if !self.registered {
-            let steps = self.declarations();
-            match self.client.register(&steps).await {
+            let (declared, steps) = {
+                let timeline = self.progress.timeline();
+                (update::declarations(&timeline), update::outline(&timeline))
+            };
+            // Whoever ends the run after a crash must know of each that meshStack shows.
+            self.journal_steps(steps).await;
+            match self.client.register(&declared).await {
                 // The steps then come with the updates.
                 Err(error) if deliver::is_rejected(&error) => self.client.register(&[]).await?,
                 registered => registered?,
@@ -223,7 +228,13 @@ impl Task {
             crash::point(CrashPoint::ReportRegistered);
             self.registered = true;
         }
-        let changes = self.progress.timeline().changes_since(self.told);
+        // Both from one look at the timeline, which goes on while this is written: what is told must not be further on than what
+        // whoever resumes the run knows of.
+        let (changes, steps) = {
+            let timeline = self.progress.timeline();
+            (timeline.changes_since(self.told), update::outline(&timeline))
+        };
+        self.journal_steps(steps).await;
         let revision = changes.revision;
         let mut update = update::progress_update(changes);
         update::hold_back(&mut update, &self.known);
@@ -255,9 +266,8 @@ impl Task {
 
     /// Before they are told, so that a restart can end all steps that the user has seen. Failing to write is no reason to
     /// stop the run.
-    async fn journal_steps(&mut self) {
+    async fn journal_steps(&mut self, mut steps: Vec<Step>) {
         let Some(journal) = &self.journal else { return };
-        let mut steps = update::outline(&self.progress.timeline());
         update::keep_reached(&mut steps, &self.known);
         // Those that the component has not declared again yet.
         let is_missing = |known: &&Step| steps.iter().all(|step| step.id != known.id);
@@ -266,9 +276,11 @@ impl Task {
         if steps == self.journalled {
             return;
         }
-        self.journalled.clone_from(&steps);
-        if let Err(error) = journal.steps(steps).await {
-            tracing::warn!(error = %chain(&error), "the steps are not in the journal");
+        match journal.steps(steps.clone()).await {
+            Ok(()) => self.journalled = steps,
+            Err(error) => {
+                tracing::warn!(error = %chain(&error), "the steps are not in the journal");
+            }
         }
         crash::point(CrashPoint::ReportStepsWritten);
     }

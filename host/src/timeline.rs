@@ -90,6 +90,13 @@ impl StepStatus {
     fn is_open(self) -> bool {
         matches!(self, Self::InProgress | Self::Pending)
     }
+
+    /// Whether a step that has got this far had been further on, when it was there.
+    #[must_use]
+    pub fn is_behind(self, there: Self) -> bool {
+        let was_begun = there == Self::InProgress && self == Self::Pending;
+        was_begun || (!there.is_open() && self != there)
+    }
 }
 
 /// Why a step did not take a change.

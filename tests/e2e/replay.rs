@@ -1,7 +1,9 @@
 //! Components in flight when the daemon dies, or makes way for the next one: they go on, and nothing happens twice.
 
 use crate::{all_text, assert_ended, emulator};
-use blockhouse_emulator::{Emulator, Fault, Gate, InputType, Route, RunSpec, RunState, RunView};
+use blockhouse_emulator::{
+    Emulator, Fault, Gate, InputType, Route, RunSpec, RunState, RunView, Status,
+};
 use blockhouse_tests::{Leaks, Process, patience};
 use serde_json::json;
 use std::fs;
@@ -49,6 +51,11 @@ impl Server {
 
     fn open(&self) {
         self.gate.add_permits(Semaphore::MAX_PERMITS >> 1);
+    }
+
+    /// Answers one of those that are held.
+    fn answer_one(&self) {
+        self.gate.add_permits(1);
     }
 
     fn count(&self, path: &str) -> usize {
@@ -269,6 +276,30 @@ async fn a_run_whose_component_is_gone_ends_and_is_not_begun_by_another_one() {
     assert_ended(&run, RunState::Failed);
     assert!(all_text(&run).contains("is not kept"), "{run:#?}");
     assert_eq!(scene.server.count("/before"), 1);
+}
+
+#[tokio::test]
+async fn a_step_that_began_while_meshstack_was_slow_is_known_after_a_crash() {
+    let scene = Scene::new().await;
+    let gate = Gate::new();
+    scene.emulator.script(Route::Register, Fault::Hold(gate.clone()), 1);
+    let mut process = scene.start();
+    let run = scene.enqueue(&[("GET", "/held"), ("step", "second"), ("GET", "/held")]);
+    process.until(gate.reached(1)).await.unwrap();
+    scene.server.answer_one();
+    process.until(scene.server.arrived(2)).await.unwrap();
+    gate.open();
+    let is_shown = |run: RunView| run.step("second").is_some();
+    let shown = scene.emulator.wait_until(patience(), |view| view.run(&run).is_some_and(is_shown));
+    process.until(shown).await.unwrap().unwrap();
+    process.kill().unwrap();
+    // So that only the journal has what is known of the run.
+    scene.configure(blockhouse_artifacts::WATCH_ABORT);
+    fs::remove_dir_all(scene.directory.path().join("state/registry")).unwrap();
+    let mut process = scene.start();
+    let run = scene.ended(&mut process, &run).await;
+    assert_ended(&run, RunState::Failed);
+    assert!(run.steps.iter().all(|step| step.status == Status::Failed), "{run:#?}");
 }
 
 #[cfg(unix)]

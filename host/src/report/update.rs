@@ -25,8 +25,7 @@ pub(super) fn hold_back(update: &mut Update, known: &[Step]) {
     update.steps.retain(|step| reached(step, known).is_none());
 }
 
-/// Gives steps that were further on the status that they had: at the end of a run that did not come that far again, where they still
-/// tell what there is to tell, and in the journal.
+/// Gives steps that were further on the status that they had, for the journal.
 pub(super) fn keep_reached(steps: &mut [Step], known: &[Step]) {
     for step in steps {
         if let Some(status) = reached(step, known) {
@@ -38,9 +37,12 @@ pub(super) fn keep_reached(steps: &mut [Step], known: &[Step]) {
 /// The status that the step had, if it was further on.
 fn reached(step: &Step, known: &[Step]) -> Option<StepStatus> {
     let known = known.iter().find(|known| known.id == step.id)?.status;
-    let is_ended = matches!(known, StepStatus::Failed | StepStatus::Succeeded);
-    let was_begun = known == StepStatus::InProgress && step.status == StepStatus::Pending;
-    ((is_ended && step.status != known) || was_begun).then_some(known)
+    kept_status(step.status).is_behind(kept_status(known)).then_some(known)
+}
+
+/// The steps that an earlier daemon has told, for [`Timeline::recall`].
+pub(super) fn recalled(known: &[Step]) -> impl Iterator<Item = (&str, &str, timeline::StepStatus)> {
+    known.iter().map(|step| (&*step.id, name(step), kept_status(step.status)))
 }
 
 /// Adds the plan of a dry run to its final report.
@@ -62,11 +64,14 @@ pub(super) fn declarations(timeline: &Timeline) -> Vec<StepDeclaration> {
 /// The same for steps from the journal.
 #[must_use]
 pub fn declared(steps: &[Step]) -> Vec<StepDeclaration> {
-    let name = |step: &Step| step.display_name.clone().unwrap_or_else(|| step.id.clone());
     steps
         .iter()
-        .map(|step| StepDeclaration { id: step.id.clone(), display_name: name(step) })
+        .map(|step| StepDeclaration { id: step.id.clone(), display_name: name(step).to_owned() })
         .collect()
+}
+
+fn name(step: &Step) -> &str {
+    step.display_name.as_deref().unwrap_or(&step.id)
 }
 
 /// What the journal keeps of the steps: neither messages nor outputs.
@@ -117,6 +122,15 @@ fn step_status(status: timeline::StepStatus) -> StepStatus {
         timeline::StepStatus::InProgress => StepStatus::InProgress,
         timeline::StepStatus::Pending => StepStatus::Pending,
         timeline::StepStatus::Succeeded => StepStatus::Succeeded,
+    }
+}
+
+fn kept_status(status: StepStatus) -> timeline::StepStatus {
+    match status {
+        StepStatus::Failed => timeline::StepStatus::Failed,
+        StepStatus::InProgress => timeline::StepStatus::InProgress,
+        StepStatus::Pending => timeline::StepStatus::Pending,
+        StepStatus::Succeeded => timeline::StepStatus::Succeeded,
     }
 }
 

@@ -35,6 +35,24 @@ impl Timeline {
         }
     }
 
+    /// Takes over the steps as an earlier process has told them, each with its id, name and status: those that this one did not come to, or not
+    /// that far, end from where they were. Before [`finish`](Self::finish).
+    pub fn recall<'a>(&mut self, told: impl IntoIterator<Item = (&'a str, &'a str, StepStatus)>) {
+        for (id, name, status) in told {
+            let found = self.steps.iter().position(|step| step.id == id).map(StepIndex);
+            let index = found.unwrap_or_else(|| {
+                self.push(NewStep { id: id.to_owned(), display_name: Shown(name.to_owned()) })
+            });
+            if let Some(step) = self.steps.get_mut(index.0)
+                && step.status.is_behind(status)
+            {
+                self.revision += 1;
+                step.status = status;
+                step.revision = self.revision;
+            }
+        }
+    }
+
     /// Fails the step that explains the outcome, and all that are still open.
     fn blame(&mut self, outcome: &Outcome) -> StepIndex {
         let message = outcome.user_message().unwrap_or_default();
@@ -161,6 +179,22 @@ mod tests {
         let (mut timeline, _) = three_steps();
         timeline.finish(&Outcome::Succeeded, Some(&Usage::default()));
         assert!(statuses(&timeline).iter().all(|status| *status == StepStatus::Succeeded));
+    }
+
+    #[test]
+    fn steps_that_were_told_before_end_from_where_they_were() {
+        use StepStatus::{Failed, InProgress, Pending, Succeeded};
+        let (mut timeline, _) = three_steps();
+        let seen = timeline.changes_since(0).revision;
+        let told = [("a", Succeeded), ("b", Succeeded), ("gone", InProgress), ("later", Pending)];
+        timeline.recall(told.map(|(id, status)| (id, id, status)));
+        assert_eq!(statuses(&timeline), [Succeeded, Succeeded, Pending, InProgress, Pending]);
+        timeline.finish(&failure(), None);
+        assert_eq!(statuses(&timeline), [Succeeded, Succeeded, Failed, Failed, Failed]);
+        let reports = timeline.changes_since(seen).steps;
+        let blamed = reports.iter().find(|step| step.id == "gone").unwrap();
+        assert_eq!(blamed.user_message.as_deref(), Some("boom"));
+        assert!(reports.iter().any(|step| step.id == "b"), "it is told how far it was");
     }
 
     #[test]
