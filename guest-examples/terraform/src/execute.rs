@@ -1,7 +1,6 @@
 //! The fifth stage: what the run is for.
 
 use crate::bindings::blockhouse::block::artifacts;
-use crate::bindings::blockhouse::block::progress::summarize;
 use crate::bindings::blockhouse::block::terraform::{self, OperationError, StateFate};
 use crate::bindings::{Behavior, Failure, Run};
 use crate::diagnostics::is_stale_plan;
@@ -12,12 +11,13 @@ use crate::timeline::Timeline;
 
 const AGAIN: &str = "Please run the dry run again, and apply its plan.";
 
+/// What was done, in a sentence for the user.
 pub(crate) fn execute(
     run: &Run,
     settings: &Settings<'_>,
     sources: &Sources,
     timeline: &Timeline,
-) -> Result<(), Failure> {
+) -> Result<&'static str, Failure> {
     let tool = &sources.tool;
     let told = match run.behavior {
         Behavior::Apply if sources.has_plan => {
@@ -47,9 +47,11 @@ pub(crate) fn execute(
             }
         }
     };
-    summarize(told);
     // In an asynchronous run a script may have left its message on the only step.
-    if settings.is_async { Ok(()) } else { timeline.tell(told) }
+    if !settings.is_async {
+        timeline.tell(told)?;
+    }
+    Ok(told)
 }
 
 /// Exactly that plan or nothing: planning again would apply what nobody has looked at.

@@ -37,6 +37,7 @@ mod timeline;
 mod variables;
 mod workspace_name;
 
+use bindings::blockhouse::block::progress::summarize;
 use bindings::{Behavior, Failure, Guest, Run, Verdict};
 use settings::Settings;
 use timeline::{Stage, Timeline};
@@ -68,12 +69,14 @@ fn carry_out(
     timeline.enter(Stage::Script)?;
     script::run(settings, timeline)?;
     timeline.enter(Stage::Execute)?;
-    execute::execute(run, settings, &sources, timeline)?;
+    let told = execute::execute(run, settings, &sources, timeline)?;
     if run.behavior != Behavior::Detect {
         timeline.enter(Stage::Output)?;
         output::collect(run, &sources.tool, workspace.as_deref(), timeline)?;
     }
     timeline.finish()?;
+    // Not before: it stands beside the status of the run, which may still fail.
+    summarize(told);
     // A dry run triggers nothing outside, so nobody else would end it.
     let is_handed_over = settings.is_async && run.behavior != Behavior::Detect;
     Ok(if is_handed_over { Verdict::HandedOver } else { Verdict::Succeeded })

@@ -116,6 +116,18 @@ async fn a_failure_fails_the_later_steps_which_say_so() {
 }
 
 #[tokio::test]
+async fn a_run_whose_outputs_can_not_be_told_does_not_say_beside_its_status_that_all_is_well() {
+    let kib = "join(\"\", [for i in range(64) : \"0123456789abcdef\"])";
+    let large = format!("join(\"\", [for i in range(1024) : join(\"\", [{kib}, {kib}])])");
+    let mut scene = scene(&Module::new().resource("one").output("large", &large)).await;
+    let run = scene.execute(scene.spec()).await.unwrap();
+    assert_failed_in(&run, "output", "outputs");
+    assert!(run.told("execute_tf").contains("was applied"), "{run:#?}");
+    let summary = run.summary.as_deref().unwrap_or_default();
+    assert!(summary.contains("outputs"), "{summary}");
+}
+
+#[tokio::test]
 async fn asynchronous_runs_have_one_step_and_are_ended_by_others() {
     let module = Module::new().resource("one").output("x", "1");
     let module = module.resource_unmade_by("two", "echo two is destroyed", &[]);
