@@ -78,6 +78,8 @@ impl AllTypes {
                     "aaaaaa_meshstack-inputs.auto.tfvars.json" | "errored.tfstate",
                 ] => true,
                 ["runs", _, "operations", operation, "stdout"] => operation.ends_with("-outputs"),
+                // Any of these, on its way out.
+                ["runs", _, moved, ..] if is_being_removed(moved) => true,
                 // The configurations have their tokens in them, and so has what Terraform notes of its backend.
                 ["git"] | ["runs", _, "work" | "data"] => is_of_token,
                 _ => false,
@@ -191,4 +193,11 @@ fn is_of(document: &Value, id: &Uuid) -> bool {
 
 fn in_words(leak: &Leak) -> String {
     format!("{} in {}", leak.secret, leak.place)
+}
+
+/// Whether a directory has the name that a run directory's removal gives to what it has found further down.
+fn is_being_removed(name: &str) -> bool {
+    let parts = name.rsplit_once('-');
+    parts
+        .is_some_and(|(mark, number)| mark.parse::<Uuid>().is_ok() && number.parse::<u64>().is_ok())
 }
