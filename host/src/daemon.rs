@@ -2,7 +2,8 @@
 //!
 //! Main type: [`Daemon`]. Two runtimes: the *control* runtime is one thread, on which polling, reporting and the admin
 //! server live and no guest code ever runs, so that nothing starves a sign of life; the *work* runtime has a thread per
-//! core and executes the runs. Every task is tracked: the daemon ends when they have.
+//! core and executes the runs; what they send is carried out by [`Outbound`](crate::capability::http::Outbound)'s. Every task is tracked: the
+//! daemon ends when they have.
 
 mod active;
 mod assembly;

@@ -19,6 +19,7 @@ mod resolve;
 mod secrets;
 mod send;
 mod taken;
+mod threads;
 mod tls;
 pub(crate) mod wasi;
 
@@ -40,9 +41,9 @@ use body::ResponseBody;
 use error::{Phase, SendError};
 use http_body_util::{BodyExt as _, Full};
 use send::Patience;
+use std::sync::Arc;
 use std::time::Duration;
 use taken::{Pointer, Taken};
-use tokio_util::task::AbortOnDropHandle;
 use zeroize::Zeroize as _;
 
 impl Host for RunState {
@@ -82,6 +83,7 @@ impl RunState {
         };
         let target = ready.target().clone();
         let (digest, sent) = (ready.digest(&body), body.len());
+        let threads = Arc::clone(&self.egress.outbound.threads);
         let is_repeatable = is_repeatable || ready.is_idempotent();
         let live = async {
             let aborted = async {
@@ -99,7 +101,11 @@ impl RunState {
                 // SECURITY: walls::an_interruptible_request_ends_with_the_abort
                 biased;
                 _ = aborted => tape::Answer::Failed(Failed::Aborted, String::new()),
-                received = apart(exchange) => received.unwrap_or_else(tape::Answer::from),
+                // Apart: what is deep in it, TLS above all, would stay in the memory of the run's own stack as long as it waits.
+                received = threads.carry_out(exchange) => match received {
+                    Some(received) => received.unwrap_or_else(tape::Answer::from),
+                    None => CallError::from(given_up()).into(),
+                },
             }
         };
         let answer = match self.tape.answered(digest).map_err(HostError::from)? {
@@ -141,9 +147,9 @@ impl RunState {
     }
 }
 
-/// What was to send and receive has panicked, or its runtime ends.
-fn given_up() -> CallError {
-    SendError::Protocol("the request was given up".to_owned()).into()
+/// What was to send and receive has panicked, or the daemon ends.
+fn given_up() -> SendError {
+    SendError::Protocol("the request was given up".to_owned())
 }
 
 fn patience(milliseconds: Option<u64>) -> Patience {
@@ -175,14 +181,6 @@ fn split(url: &str) -> Result<(&str, &str, &str), SendError> {
     let end = rest.find(['/', '?']).unwrap_or(rest.len());
     let (authority, path) = rest.split_at_checked(end).ok_or_else(no_url)?;
     Ok((scheme, authority, path))
-}
-
-/// Carries an exchange out in a task of its own, which ends with this: what is deep in it, TLS above all, would stay in the memory of the run's
-/// own stack as long as it waits.
-async fn apart<T: Send + 'static>(
-    exchange: impl Future<Output = Result<T, CallError>> + Send + 'static,
-) -> Result<T, CallError> {
-    AbortOnDropHandle::new(tokio::spawn(exchange)).await.unwrap_or_else(|_| Err(given_up()))
 }
 
 /// Reads a response whole, up to `max` bytes.

@@ -2,10 +2,12 @@
 
 use super::proxy::{InvalidProxy, Proxy};
 use super::resolve::{Lookups, Resolve, System};
+use super::threads::Threads;
 use super::tls::{BuildError, BuildErrorKind, Client, Files};
 use blockhouse_policy::{HttpPermit, Policy, Position, RuleId, Scheme};
 use secrecy::SecretString;
 use std::collections::HashMap;
+use std::io;
 use std::path::Path;
 use std::sync::Arc;
 use tokio_rustls::rustls::pki_types::CertificateDer;
@@ -48,9 +50,12 @@ pub enum StartError {
     /// Files that a policy names can't be used.
     #[error("failed to set up TLS for a policy")]
     Rule(#[from] BuildError),
+    /// The system has no more threads.
+    #[error("failed to start the threads for outbound HTTP")]
+    Threads(#[source] io::Error),
 }
 
-/// TLS clients, resolver and proxy. Made once, when the daemon starts; shared by all runs.
+/// TLS clients, resolver, proxy and the threads that send. Made once, when the daemon starts; shared by all runs.
 #[derive(Debug)]
 pub struct Outbound {
     /// For rules without files of their own. None if no policy grants `https` and the proxy does not speak it.
@@ -58,6 +63,7 @@ pub struct Outbound {
     of_rules: HashMap<RuleId, Client>,
     pub(super) lookups: Lookups,
     pub(super) proxy: Option<Proxy>,
+    pub(super) threads: Arc<Threads>,
 }
 
 impl Outbound {
@@ -91,7 +97,8 @@ impl Outbound {
             true => Some(Client::trusting(authorities).map_err(StartError::Authorities)?),
             false => None,
         };
-        Ok(Self { shared, of_rules, lookups: Lookups::new(config.resolver), proxy })
+        let threads = Threads::start().map_err(StartError::Threads)?;
+        Ok(Self { shared, of_rules, lookups: Lookups::new(config.resolver), proxy, threads })
     }
 
     /// Where the paths in a policy start: beside its file, as that was given to [`Policy::parse`].
