@@ -28,9 +28,6 @@ pub(crate) struct Ordered {
     pub(crate) since: Instant,
     /// Whether its shim or its Terraform was killed.
     pub(crate) was_hit: bool,
-    /// Whether it was claimed and nothing was heard of it for long: its daemon was killed before it could write it down, or never got the
-    /// answer. meshStack ends it when its time is over.
-    pub(crate) is_lost: bool,
     /// Daemons that were killed when it was ordered: whether one was killed during it.
     pub(crate) kills_before: usize,
 }
@@ -44,11 +41,6 @@ pub(crate) struct Orders {
 }
 
 impl Orders {
-    /// How many somebody works at, or will.
-    pub(crate) fn at_work(&self) -> usize {
-        self.open.values().filter(|ordered| !ordered.is_lost).count()
-    }
-
     /// Orders a run of a type that is chosen by chance; false if all blocks are taken.
     pub(crate) fn order(
         &mut self,
@@ -88,8 +80,7 @@ impl Orders {
             Some((plot, behavior)) => all.terraform_spec(&plot.block, *behavior, id, size),
         };
         let since = Instant::now();
-        let ordered =
-            Ordered { kind, size, block, since, was_hit: false, is_lost: false, kills_before };
+        let ordered = Ordered { kind, size, block, since, was_hit: false, kills_before };
         self.open.insert(id, ordered);
         all.emulator.enqueue(spec);
         Ok(id)

@@ -21,8 +21,9 @@ const TICK: Duration = Duration::from_millis(20);
 /// How often what happens is told, and secrets are looked for.
 const TOLD: Duration = Duration::from_secs(10);
 
-/// After how long a claimed run of which nothing is heard is replaced by another one.
-const SILENT: Duration = Duration::from_secs(60);
+/// After how long meshStack ends a claimed run of which it has heard nothing: its daemon was killed before it could write it down, or never
+/// got the answer. Long enough for the slowest start of a daemon that knows of it.
+const SILENT: Duration = Duration::from_secs(120);
 
 /// How often memory is looked at.
 const SAMPLED: Duration = Duration::from_millis(500);
@@ -99,7 +100,7 @@ impl Soak<'_> {
         let begun = Instant::now();
         let mut told = begun;
         while begun.elapsed() < lasting {
-            while self.orders.at_work() < usize::try_from(*concurrent)?
+            while self.orders.open.len() < usize::try_from(*concurrent)?
                 && self.orders.order(&self.all, &self.blocks, *only, &mut chance, self.kills)?
             {
             }
@@ -149,13 +150,12 @@ impl Soak<'_> {
         let open: Vec<Uuid> = self.orders.open.keys().copied().collect();
         for id in open {
             let Some(run) = self.all.emulator.run(&id) else { continue };
-            if let Some(ordered) = self.orders.open.get_mut(&id) {
-                let is_silent = !run.registered && run.updates == 0;
-                let is_claimed = run.state != RunState::Pending;
-                ordered.is_lost = is_claimed && is_silent && ordered.since.elapsed() > SILENT;
-            }
+            let waited = self.orders.open.get(&id).map(|ordered| ordered.since.elapsed());
+            let is_silent = !run.registered && run.updates == 0;
             if run.state.is_terminal() {
                 self.close(&run);
+            } else if run.state == RunState::InProgress && is_silent && waited > Some(SILENT) {
+                self.all.emulator.time_out(&id);
             } else if run.log("gl-trigger").contains("used ") {
                 // What its pipeline does in the end.
                 self.all.emulator.finish_from_outside(&id, true);
@@ -201,7 +201,7 @@ impl Soak<'_> {
         say(&format!(
             "{:>5} s: {ended} runs have ended, {} are in flight, {killed} kills, {faults} faults, {} MiB, {} breaches",
             elapsed.as_secs(),
-            self.orders.at_work(),
+            self.orders.open.len(),
             self.memory.last >> 20,
             self.breaches.len()
         ));

@@ -218,6 +218,19 @@ impl Emulator {
         self.shared.world().faults.injected().clone()
     }
 
+    /// The time of a claimed run is over: what [`Self::advance`] does to all silent ones.
+    pub fn time_out(&self, id: &Uuid) {
+        let mut world = self.shared.world();
+        let now = world.now;
+        world.change(id, |run| {
+            if run.state == RunState::InProgress {
+                run.end_by_server(RunState::TimedOut, now);
+            }
+        });
+        drop(world);
+        self.shared.changed();
+    }
+
     /// Moves server time forward: API tokens and ended runs' tokens expire, silent runs time out. Nothing else moves
     /// it.
     pub fn advance(&self, by: Duration) {

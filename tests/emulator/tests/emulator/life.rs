@@ -100,6 +100,19 @@ async fn a_silent_run_times_out_and_its_late_update_is_no_violation() {
 }
 
 #[tokio::test]
+async fn one_run_times_out_alone_once_it_is_claimed() {
+    let emulator = builder().start().await.unwrap();
+    let client = Client::of(&emulator).await;
+    let runs = [RunSpec::manual(), RunSpec::manual(), RunSpec::manual()];
+    let [claimed, other, waiting] = runs.map(|spec| emulator.enqueue(spec));
+    client.claim().await;
+    client.claim().await;
+    [claimed, waiting].iter().for_each(|run| emulator.time_out(run));
+    let states = [claimed, other, waiting].map(|run| emulator.run(&run).unwrap().state);
+    assert_eq!(states, [RunState::TimedOut, RunState::InProgress, RunState::Pending]);
+}
+
+#[tokio::test]
 async fn a_run_token_outlives_its_run_by_a_grace_only() {
     let emulator = builder().start().await.unwrap();
     emulator.enqueue(RunSpec::manual());
