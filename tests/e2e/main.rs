@@ -11,6 +11,8 @@ mod aborts;
 mod azure_devops;
 mod cli;
 mod components;
+#[cfg(target_os = "linux")]
+mod connections;
 mod containment;
 #[cfg(target_os = "linux")]
 mod crash_points;

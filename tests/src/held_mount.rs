@@ -18,7 +18,7 @@ pub(crate) struct HeldMount {
 }
 
 impl HeldMount {
-    /// Mounts by this command of the shell, in which `$1` is `what` and `$2` the directory (which must exist), and writes into `scripts`
+    /// Mounts by this command of the shell, in which `$1` is `what` and `$2` the directory or file (which must exist), and writes into `scripts`
     /// what is to be started instead of `program`.
     ///
     /// # Errors

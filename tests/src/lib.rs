@@ -9,12 +9,15 @@ pub mod crash_matrix;
 #[cfg(target_os = "linux")]
 mod failing_disk;
 mod foreign_backend;
+mod front;
 mod git_http;
 mod git_repository;
 #[cfg(unix)]
 mod git_ssh;
 #[cfg(target_os = "linux")]
 mod held_mount;
+#[cfg(target_os = "linux")]
+mod hosts;
 pub mod kill_matrix;
 mod leaks;
 pub mod policy_trimming;
@@ -36,10 +39,13 @@ pub use authority::Authority;
 #[cfg(target_os = "linux")]
 pub use failing_disk::FailingDisk;
 pub use foreign_backend::{ForeignBackend, ForeignRequest, Memory};
+pub use front::Front;
 pub use git_http::{GitHttp, GitHttpMode, GitHttpRequest};
 pub use git_repository::{GitFile, GitRepository, find_on_path, git, on_path};
 #[cfg(unix)]
 pub use git_ssh::GitSsh;
+#[cfg(target_os = "linux")]
+pub use hosts::Hosts;
 pub use leaks::{Leak, Leaks};
 pub use process::Process;
 #[cfg(target_os = "linux")]
