@@ -112,17 +112,15 @@ async fn a_request_without_an_answer_is_lost_unless_it_may_be_repeated() {
     for repeatable in [false, true] {
         let run = Run::new();
         let tape = run.begin();
-        let never = tape.exchange(ONE, repeatable, std::future::pending());
-        let mut never = Box::pin(never);
-        while std::future::poll_fn(|context| {
-            std::task::Poll::Ready(never.as_mut().poll(context).is_ready())
-        })
-        .await
-            || !repeatable && run.files() == 0
-        {
-            tokio::task::yield_now().await;
+        let sent = tokio::sync::Notify::new();
+        let never = tape.exchange(ONE, repeatable, async {
+            sent.notify_one();
+            std::future::pending().await
+        });
+        tokio::select! {
+            _ = never => unreachable!("nobody answers"),
+            () = sent.notified() => {}
         }
-        drop(never);
         for _ in 0..2 {
             let resumed = run.resume();
             let answer = resumed.answered(ONE).unwrap();
