@@ -68,6 +68,13 @@ mod tests {
     use blockhouse_policy::Policy;
 
     #[test]
+    fn embedded_components_are_smaller_than_a_megabyte() {
+        for Embedded { name, bytes, .. } in COMPONENTS {
+            assert!(bytes.len() < 1_000_000, "{name}: {}", bytes.len());
+        }
+    }
+
+    #[test]
     fn every_embedded_component_has_a_policy_of_its_name_and_all_are_valid() {
         for component in COMPONENTS {
             assert!(POLICIES.iter().any(|policy| policy.name == component.name), "{component:?}");
