@@ -83,7 +83,7 @@ impl RunState {
         };
         let target = ready.target().clone();
         let (digest, sent) = (ready.digest(&body), body.len());
-        let threads = Arc::clone(&self.egress.outbound.threads);
+        let outbound = Arc::clone(&self.egress.outbound);
         let is_repeatable = is_repeatable || ready.is_idempotent();
         let live = async {
             let aborted = async {
@@ -102,10 +102,9 @@ impl RunState {
                 biased;
                 _ = aborted => tape::Answer::Failed(Failed::Aborted, String::new()),
                 // Apart: what is deep in it, TLS above all, would stay in the memory of the run's own stack as long as it waits.
-                received = threads.carry_out(exchange) => match received {
-                    Some(received) => received.unwrap_or_else(tape::Answer::from),
-                    None => CallError::from(given_up()).into(),
-                },
+                received = outbound.threads.carry_out(exchange) => {
+                    received.unwrap_or_else(tape::Answer::from)
+                }
             }
         };
         let answer = match self.tape.answered(digest).map_err(HostError::from)? {
@@ -145,11 +144,6 @@ impl RunState {
         }
         Ok(response)
     }
-}
-
-/// What was to send and receive has panicked, or the daemon ends.
-fn given_up() -> SendError {
-    SendError::Protocol("the request was given up".to_owned())
 }
 
 fn patience(milliseconds: Option<u64>) -> Patience {

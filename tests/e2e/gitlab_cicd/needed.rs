@@ -55,9 +55,9 @@ async fn without_any_of_its_grants_a_run_is_not_handed_over() {
 async fn largest(scheme: &str) -> RunView {
     let gitlab = gitlab();
     let address = address(&gitlab).replace("http", scheme);
-    let port: url::Url = address.parse().unwrap();
+    let url: url::Url = address.parse().unwrap();
     let policy = ShippedPolicy::named("gitlab-cicd").unwrap();
-    let policy = policy.at_localhost(scheme, &[port.port().unwrap()]);
+    let policy = policy.at_localhost(scheme, &[url.port().unwrap()]);
     let scene = Scene::under(gitlab, &policy).await;
     let large = json!("0123456789abcdef".repeat(LARGE / 16));
     let spec = RunSpec::gitlab_cicd(GitlabCicd::of(address, json!(42), TOKEN));

@@ -63,7 +63,7 @@ pub struct Outbound {
     of_rules: HashMap<RuleId, Client>,
     pub(super) lookups: Lookups,
     pub(super) proxy: Option<Proxy>,
-    pub(super) threads: Arc<Threads>,
+    pub(super) threads: Threads,
 }
 
 impl Outbound {

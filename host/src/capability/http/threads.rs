@@ -1,7 +1,7 @@
 //! Threads for exchanges: [`Threads`].
 
+use super::error::SendError;
 use std::io;
-use std::sync::Arc;
 use tokio::runtime::{Builder, Runtime};
 use tokio_util::task::AbortOnDropHandle;
 
@@ -13,18 +13,25 @@ use tokio_util::task::AbortOnDropHandle;
 pub(super) struct Threads(Option<Runtime>);
 
 impl Threads {
-    pub(super) fn start() -> io::Result<Arc<Self>> {
+    pub(super) fn start() -> io::Result<Self> {
         let runtime = Builder::new_multi_thread().enable_all().thread_name("net").build()?;
-        Ok(Arc::new(Self(Some(runtime))))
+        Ok(Self(Some(runtime)))
     }
 
-    /// Carries an exchange out, which ends with this; none if it has panicked or the threads end.
-    pub(super) async fn carry_out<T: Send + 'static>(
+    /// Carries an exchange out, which ends with this.
+    pub(super) async fn carry_out<T, E>(
         &self,
-        exchange: impl Future<Output = T> + Send + 'static,
-    ) -> Option<T> {
-        let runtime = self.0.as_ref()?;
-        AbortOnDropHandle::new(runtime.spawn(exchange)).await.ok()
+        exchange: impl Future<Output = Result<T, E>> + Send + 'static,
+    ) -> Result<T, E>
+    where
+        T: Send + 'static,
+        E: From<SendError> + Send + 'static,
+    {
+        // It has panicked, or the daemon ends.
+        let given_up = || E::from(SendError::Protocol("the request was given up".to_owned()));
+        let runtime = self.0.as_ref().ok_or_else(given_up)?;
+        let exchange = AbortOnDropHandle::new(runtime.spawn(exchange));
+        exchange.await.unwrap_or_else(|_| Err(given_up()))
     }
 }
 

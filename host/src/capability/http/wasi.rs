@@ -1,8 +1,8 @@
 //! `wasi:http`: wasmtime's types and streams, and our own way out behind them.
 
 use super::error::SendError;
+use super::head;
 use super::send::{Egress, Head, Patience};
-use super::{given_up, head};
 use crate::sandbox::RunState;
 use blockhouse_policy::Limits;
 use http_body_util::BodyExt as _;
@@ -102,10 +102,7 @@ impl WasiHttpHooks for Hooks {
             let response = match ready {
                 // SECURITY: e2e::replay::a_run_that_has_used_wasi_http_is_not_begun_again
                 Ok(ready) => match egress.tape.leave(UNTAPED).await {
-                    Ok(()) => {
-                        let sent = egress.outbound.threads.carry_out(ready.send(body)).await;
-                        sent.unwrap_or_else(|| Err(given_up()))
-                    }
+                    Ok(()) => egress.outbound.threads.carry_out(ready.send(body)).await,
                     // The run ends with the call.
                     Err(_) => Err(SendError::Invalid(UNTAPED.to_owned())),
                 },
