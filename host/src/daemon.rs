@@ -28,10 +28,9 @@ use crate::admit::Route;
 use crate::capability::http;
 use crate::crash::{self, CrashPoint};
 use crate::execute::EarlierComponents;
-use crate::journal::{self, Found, Journal, JournalError, LeftOver, RunJournal};
+use crate::journal::{self, Found, Journal, JournalError, LeftOver, RunJournal, Writing};
 use crate::meshstack::wire::RunnerRegistration;
-use crate::meshstack::{self, Claim, Client, RunClient};
-use crate::outcome::{Fault, Outcome};
+use crate::meshstack::{self, Client, RunClient};
 use crate::poll::{self, ClaimedRun, poll};
 use crate::prepare::Protection;
 use crate::registry::Registry;
@@ -55,7 +54,6 @@ use std::sync::Arc;
 use std::time::Duration;
 use tokio::runtime::{Builder, Handle, Runtime};
 use tokio_util::task::TaskTracker;
-use tokio_util::task::task_tracker::TaskTrackerToken;
 use tracing::Instrument as _;
 
 /// How long a final status that meshStack refuses is left alone.
@@ -166,16 +164,14 @@ struct Core {
     tasks: TaskTracker,
     active: Arc<Active>,
     postponed: Postponed,
-    /// Claims that are not written down yet.
-    unwritten: TaskTracker,
 }
 
 /// How a run came to us.
 enum Origin {
     /// An earlier process has begun it.
     Earlier(RunJournal, Resumed),
-    /// It was claimed now; held until it is written down.
-    Now(TaskTrackerToken),
+    /// It was claimed now, and that is being written down; unless nothing is.
+    Now(Option<(RunJournal, Writing)>),
 }
 
 impl Daemon {
@@ -274,7 +270,6 @@ impl Daemon {
             tasks,
             active: Arc::default(),
             postponed: Postponed::default(),
-            unwritten: TaskTracker::new(),
         };
         Ok(Self { control, work, admin, left_over: found.runs, core: Arc::new(core) })
     }
@@ -360,11 +355,16 @@ impl Core {
         };
         let span = tracing::info_span!("run", run = %id);
         let core = Arc::clone(self);
-        let unwritten = self.unwritten.token();
+        // At once: whoever hands over from now on has it.
+        let written = self.journal.as_ref().map(|journal| {
+            let journal = journal.of(id);
+            let claiming = journal.claim(claimed.claim.document().expose_secret());
+            (journal, claiming)
+        });
         let run = async move {
             // Left by a panic as well: a run that is never given back would never be started again.
             let _entry = entry;
-            core.carry_out(claimed, Origin::Now(unwritten)).await;
+            core.carry_out(claimed, Origin::Now(written)).await;
         };
         self.tasks.spawn_on(run.instrument(span), work);
     }
@@ -381,12 +381,15 @@ impl Core {
                 return;
             }
         };
-        let (journal, resumed) = match origin {
-            Origin::Earlier(journal, resumed) => (Ok(Some(journal)), Some(resumed)),
-            Origin::Now(_unwritten) => (Box::pin(self.journal(&claim)).await, None),
+        let (journal, claiming, resumed) = match origin {
+            Origin::Earlier(journal, resumed) => (Some(journal), None, Some(resumed)),
+            Origin::Now(written) => {
+                let (journal, claiming) = written.unzip();
+                (journal, claiming, None)
+            }
         };
-        let kept = journal.as_ref().ok().cloned().flatten();
-        let job = Job { claim, client: client.clone(), journal, resumed };
+        let kept = journal.clone();
+        let job = Job { claim, client: client.clone(), journal, claiming, resumed };
         // Boxed, here and in the pipeline: what a run is doing for hours must not take the room of all that it does before and after.
         let delivery = Box::pin(self.pipeline.carry_out(job, &mut slot)).await;
         // Held to here: while final statuses can't be delivered, no more runs are claimed.
@@ -451,22 +454,6 @@ impl Core {
         match &self.journal {
             Some(journal) => journal.check().await,
             None => Ok(()),
-        }
-    }
-
-    /// Writes the claim down. Without a journal the run could be lost, so it is not executed.
-    async fn journal(&self, claim: &Claim) -> Result<Option<RunJournal>, Outcome> {
-        let Some(journal) = &self.journal else { return Ok(None) };
-        let journal = journal.of(claim.id().clone());
-        match journal.claim(claim.document().expose_secret()).await {
-            Ok(()) => {
-                crash::point(CrashPoint::ClaimWritten);
-                Ok(Some(journal))
-            }
-            Err(error) => {
-                let detail = chain(&error).to_string();
-                Err(Outcome::Faulted(Fault { detail, retryable: true }))
-            }
         }
     }
 }

@@ -125,6 +125,20 @@ impl Writer {
         Ok(())
     }
 
+    /// Lets all that was written survive a crash of the machine. After an error the file must not be written to any more.
+    ///
+    /// # Errors
+    /// [`FramesError::Io`]; then nobody knows how much of it does.
+    pub fn sync(&mut self) -> Result<(), FramesError> {
+        at("write", &self.path, self.file.sync_data())
+    }
+
+    /// Writes into another file from here on, which may fail in ways that a disk can't be made to.
+    #[cfg(test)]
+    pub(crate) fn replace_file(&mut self, file: File) {
+        self.file = file;
+    }
+
     /// The file.
     #[must_use]
     pub fn path(&self) -> &Path {

@@ -1,14 +1,19 @@
 //! The journal: what a restart must know about each claimed run.
 //!
 //! [`Journal`] is a log in segments: claims, the steps that meshStack was told of, final statuses, and that a run is settled.
-//! A claim and a final status are on the disk before [`RunJournal::claim`] and [`RunJournal::end`] return. One thread writes:
-//! whatever arrives while the disk is busy is written and synced together, so that many runs cost little more than one.
+//! One thread writes: whatever arrives while the disk is busy is written and synced together, so that many runs cost little more than one.
+//!
+//! What is written survives a crash of the daemon. It is synced, and so survives a crash of the machine, when somebody waits for that
+//! ([`RunJournal::durable`], [`RunJournal::end`]), and else within some milliseconds: a run that can do nothing outside waits for no disk, since
+//! it does no harm if it is executed again.
+//!
 //! Everything is encrypted with a key that is sealed to the runner's own, since it holds run tokens and outputs.
 //! A segment is removed when every run in it is settled. Runs that meshStack does not want to hear of are kept apart from the log, see
 //! `rejected`. [`look`] is for people.
 
 mod error;
 mod health;
+mod inbox;
 mod lock;
 mod look;
 mod record;
@@ -20,6 +25,7 @@ pub use health::Health;
 pub use lock::Owner;
 pub use look::{Seen, look};
 pub use record::{History, LeftOver, Rejection};
+pub use writer::Writing;
 
 use crate::meshstack::wire::{Step, Update};
 use crate::os;
@@ -139,9 +145,11 @@ impl Journal {
     /// # Errors
     /// [`JournalError`]: why it could not.
     pub async fn check(&self) -> Result<(), JournalError> {
-        let room = self.room().await;
-        self.health.found_room(&room);
-        room?;
+        if !self.health.has_seen_room() {
+            let room = self.room().await;
+            self.health.found_room(&room);
+            room?;
+        }
         if self.health.is_proven() { Ok(()) } else { self.probe().await }
     }
 
@@ -169,7 +177,7 @@ impl Journal {
     pub async fn probe(&self) -> Result<(), JournalError> {
         // A run that does not exist is settled already.
         let Ok(run) = RunId::parse("probe") else { return Ok(()) };
-        self.writer.append_durably(&run, &Record::Settled).await
+        self.writer.append_durably(&run, Record::Settled).written().await
     }
 
     /// Takes a run out of the log whose final status meshStack has rejected for good, and keeps it beside the log: nobody tries it again
@@ -193,7 +201,7 @@ impl Journal {
             rejected.keep(&of, &history, key.public())
         })
         .await?;
-        self.writer.append_durably(run, &Record::Settled).await?;
+        self.writer.append_durably(run, Record::Settled).written().await?;
         self.prune().await
     }
 
@@ -230,31 +238,44 @@ impl RunJournal {
         &self.run
     }
 
-    /// Writes down that the run has been claimed, durably: from here on it can't be lost.
+    /// Writes down that the run has been claimed. Once it is written it survives a crash of the daemon, and soon one of the machine: see
+    /// [`durable`](Self::durable).
+    pub fn claim(&self, document: &str) -> Writing {
+        let (document, at) = (document.into(), Some(SystemTime::now()));
+        self.writer.append(&self.run, Record::Claim { document, at })
+    }
+
+    /// Waits until all that was written of the run survives a crash of the machine: to be asked before anything is done for it that would
+    /// have to be known afterwards.
     ///
     /// # Errors
     /// [`JournalError`] if it can't be written.
-    pub async fn claim(&self, document: &str) -> Result<(), JournalError> {
-        let (document, at) = (document.into(), Some(SystemTime::now()));
-        self.writer.append_durably(&self.run, &Record::Claim { document, at }).await
+    pub async fn durable(&self) -> Result<(), JournalError> {
+        self.writer.sync(&self.run).written().await
     }
 
-    /// Writes down which steps meshStack is told of, and how far each has got. Survives a crash of the daemon, but perhaps not
-    /// one of the machine.
+    /// Writes down which steps meshStack is told of, and how far each has got. Survives a crash of the daemon at once, and soon one of the
+    /// machine.
     ///
     /// # Errors
     /// [`JournalError`] if it can't be written.
     pub async fn steps(&self, steps: Vec<Step>) -> Result<(), JournalError> {
-        self.writer.append(&self.run, &Record::Steps { steps }).await
+        self.writer.append(&self.run, Record::Steps { steps }).written().await
     }
 
-    /// Writes down the final status, before meshStack is told: from here on it is decided.
+    /// Writes down the final status durably, before meshStack is told: from here on it is decided.
     ///
     /// # Errors
     /// [`JournalError`] if it can't be written.
     pub async fn end(&self, update: Update) -> Result<(), JournalError> {
         let (update, at) = (Box::new(update), Some(SystemTime::now()));
-        self.writer.append_durably(&self.run, &Record::End { update, at }).await
+        self.writer.append_durably(&self.run, Record::End { update, at }).written().await
+    }
+
+    /// The same for a run that does no harm if it is executed again: it is written soon, and nobody waits for it.
+    pub fn end_soon(&self, update: Update) {
+        let (update, at) = (Box::new(update), Some(SystemTime::now()));
+        self.writer.append_sometime(&self.run, Record::End { update, at });
     }
 
     /// The run is given up: nobody goes on with it or delivers its final status. Durable.
@@ -262,13 +283,13 @@ impl RunJournal {
     /// # Errors
     /// [`JournalError`] if it can't be written.
     pub async fn give_up(&self) -> Result<(), JournalError> {
-        self.writer.append_durably(&self.run, &Record::Settled).await
+        self.writer.append_durably(&self.run, Record::Settled).written().await
     }
 
     /// The run needs the journal no more: meshStack has accepted the final status. Nobody waits for it: if it is lost, the next
     /// start delivers the status again, which does no harm.
     pub fn settle(&self) {
-        self.writer.append_sometime(&self.run, &Record::Settled);
+        self.writer.append_sometime(&self.run, Record::Settled);
     }
 }
 

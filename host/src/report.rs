@@ -69,11 +69,17 @@ pub struct Report {
     delivered: tokio::task::JoinHandle<Delivery>,
 }
 
+/// How a run has ended.
 #[derive(Debug)]
-struct End {
-    outcome: Outcome,
-    usage: Option<Usage>,
-    directory: Option<RunDirectory>,
+pub struct End {
+    /// Its outcome.
+    pub outcome: Outcome,
+    /// What it used, if it was executed.
+    pub usage: Option<Usage>,
+    /// What the outcome follows from. It is removed once the final status is written down: until then, a crash must find it.
+    pub directory: Option<RunDirectory>,
+    /// Whether it does no harm if the run is executed again: then nobody waits until the final status is on the disk.
+    pub is_repeatable: bool,
 }
 
 impl Reporter {
@@ -111,16 +117,10 @@ impl Reporter {
 }
 
 impl Report {
-    /// Reports how the run ended, and waits until that is settled. The run's directory is removed once the final status is
-    /// written down: until then, a crash must find what it follows from.
-    pub async fn close(
-        self,
-        outcome: Outcome,
-        usage: Option<Usage>,
-        directory: Option<RunDirectory>,
-    ) -> Delivery {
+    /// Reports how the run ended, and waits until that is settled.
+    pub async fn close(self, end: End) -> Delivery {
         // If the task is gone, it has panicked, which `delivered` tells.
-        let _ = self.end.send(End { outcome, usage, directory });
+        let _ = self.end.send(end);
         match self.delivered.await {
             Ok(delivery) => delivery,
             Err(error) => {
@@ -150,7 +150,7 @@ struct Task {
 
 impl Task {
     async fn run(mut self, ended: oneshot::Receiver<End>) -> Delivery {
-        let End { outcome, usage, directory } = self.while_executing(ended).await;
+        let End { outcome, usage, directory, is_repeatable } = self.while_executing(ended).await;
         self.progress.change(|timeline| {
             timeline.recall(update::recalled(&self.known));
             timeline.finish(&outcome, usage.as_ref());
@@ -159,7 +159,7 @@ impl Task {
             final_update(&outcome, self.progress.timeline().changes_since(self.accepted));
         update::attach(&mut update, self.progress.timeline().take_plan());
         let steps = self.declarations();
-        let final_status = Final { update, journal: self.journal, directory };
+        let final_status = Final { update, journal: self.journal, directory, is_repeatable };
         let steps = (!self.registered).then_some(steps.as_slice());
         // Boxed, here and below: a run that waits for hours must not have room for what it does at other times.
         Box::pin(deliver(&self.client, steps, final_status, self.config.backoff)).await
@@ -293,5 +293,6 @@ fn vanished() -> End {
         outcome: Outcome::Faulted(Fault { detail, retryable: true }),
         usage: None,
         directory: None,
+        is_repeatable: false,
     }
 }

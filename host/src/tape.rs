@@ -301,8 +301,9 @@ impl Tape {
         }
         let answer = self.wait(live).await;
         self.note(Entry::Answered(request, answer.clone()));
-        // It stays in memory, and is written with what must be.
-        if let Err(error) = self.flush(false).await {
+        // Nobody could ask again what was answered to a request that is not sent again. If it can't be written it stays in memory, and is
+        // written with what must be.
+        if let Err(error) = self.flush(!repeatable).await {
             tracing::warn!(error = %chain(&error), "the answer to a request can't be written down yet");
         }
         Ok(answer)

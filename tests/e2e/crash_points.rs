@@ -1,15 +1,18 @@
 //! The program is killed at every place that it has a name for, in runs of every type: the crash matrix.
 
+mod disk;
 mod play;
+mod trace;
 
 use blockhouse::crash::{CrashPoint, Pass};
 use blockhouse_tests::Process;
 use blockhouse_tests::crash_matrix::{Story, dead_points};
-use play::{Trace, play};
+use play::{Gone, play};
 use std::collections::BTreeSet;
 use std::path::Path;
 use tokio::sync::Semaphore;
 use tokio::task::JoinSet;
+use trace::Trace;
 
 const PROGRAM: &str = env!("CARGO_BIN_EXE_blockhouse-under-test");
 
@@ -39,10 +42,10 @@ fn tried(point: CrashPoint, numbers: &[u32]) -> Vec<Pass> {
 }
 
 /// Plays a story to its end, and then once for each of its crash points; each that does not hold is named.
-async fn play_all(story: Story) {
+async fn play_all(story: Story, gone: Gone) {
     let trace = {
         let _turn = TURNS.acquire().await.unwrap();
-        let played = play(story, None).await;
+        let played = play(story, None, Gone::Process).await;
         played.unwrap_or_else(|error| panic!("{story}: {error:#}"))
     };
     let mut broken = undeclared(story, &trace);
@@ -51,7 +54,7 @@ async fn play_all(story: Story) {
         for pass in tried(point, &trace.numbers(point)) {
             plays.spawn(async move {
                 let _turn = TURNS.acquire().await.unwrap();
-                let played = play(story, Some(pass)).await;
+                let played = play(story, Some(pass), gone).await;
                 played.map(drop).map_err(|error| format!("{story} killed at {pass}: {error:#}"))
             });
         }
@@ -91,62 +94,77 @@ fn undeclared(story: Story, trace: &Trace) -> Vec<String> {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_manual_run_survives_every_crash() {
-    play_all(Story::Manual).await;
+    play_all(Story::Manual, Gone::Process).await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_run_with_files_survives_every_crash() {
-    play_all(Story::Files).await;
+    play_all(Story::Files, Gone::Process).await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_github_run_survives_every_crash_and_dispatches_once() {
-    play_all(Story::Github).await;
+    play_all(Story::Github, Gone::Process).await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_gitlab_run_survives_every_crash_and_triggers_once() {
-    play_all(Story::Gitlab).await;
+    play_all(Story::Gitlab, Gone::Process).await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn an_azure_run_survives_every_crash_and_starts_its_pipeline_once() {
-    play_all(Story::Azure).await;
+    play_all(Story::Azure, Gone::Process).await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn an_apply_survives_every_crash() {
-    play_all(Story::Apply).await;
+    play_all(Story::Apply, Gone::Process).await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_destroy_survives_every_crash() {
-    play_all(Story::Destroy).await;
+    play_all(Story::Destroy, Gone::Process).await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_refused_state_survives_every_crash() {
-    play_all(Story::Refused).await;
+    play_all(Story::Refused, Gone::Process).await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn an_abort_survives_every_crash() {
-    play_all(Story::Aborted).await;
+    play_all(Story::Aborted, Gone::Process).await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_recovery_survives_every_crash() {
-    play_all(Story::ManualAgain).await;
+    play_all(Story::ManualAgain, Gone::Process).await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_recovery_of_a_program_survives_every_crash() {
-    play_all(Story::ApplyAgain).await;
+    play_all(Story::ApplyAgain, Gone::Process).await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_stop_survives_every_crash() {
-    play_all(Story::Stopped).await;
+    play_all(Story::Stopped, Gone::Process).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_manual_run_whose_machine_loses_power_goes_on_or_has_done_nothing() {
+    play_all(Story::Manual, Gone::Power).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_run_with_files_whose_machine_loses_power_goes_on_or_has_done_nothing() {
+    play_all(Story::Files, Gone::Power).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_github_run_whose_machine_loses_power_dispatches_once_or_has_done_nothing() {
+    play_all(Story::Github, Gone::Power).await;
 }
 
 #[test]

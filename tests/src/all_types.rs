@@ -242,7 +242,15 @@ impl AllTypes {
     /// # Errors
     /// If it can't be started.
     pub fn begin(&self, environment: &[(String, String)]) -> Result<Process> {
-        Process::start_with(&self.program, self.directory(), environment)
+        self.begin_by(&self.program, environment)
+    }
+
+    /// The same by what becomes the program.
+    ///
+    /// # Errors
+    /// If it can't be started.
+    pub fn begin_by(&self, program: &Path, environment: &[(String, String)]) -> Result<Process> {
+        Process::start_with(program, self.directory(), environment)
     }
 
     /// Where configuration, policies, log and state are.

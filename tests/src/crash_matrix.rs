@@ -49,8 +49,10 @@ pub enum Promise {
     GoesOnOrFails,
     /// As failed, since nobody can know more; its messages say this (in lower case).
     Fails(&'static str),
-    /// By meshStack's own timeout: nobody here ever knew of it.
+    /// By meshStack's own timeout: nobody here ever knew of it, and nothing was done.
     TimesOut,
+    /// As if nothing had happened if the next daemon knows of it, else by meshStack's own timeout.
+    GoesOnOrTimesOut,
 }
 
 use CrashPoint as P;
@@ -61,11 +63,11 @@ const START: &[P] = &[P::JournalCarried, P::RecoveryCleaned, P::RecoveryBegun];
 /// Every run.
 const RUN: &[P] = &[
     P::ClaimAnswered,
-    P::JournalAppended,
-    P::ClaimWritten,
     P::RunAdmitted,
     P::RunShared,
     P::RunPrepared,
+    P::JournalAppended,
+    P::ClaimWritten,
     P::ComponentInstantiated,
     P::ComponentReturned,
     P::ReportRegistered,
@@ -79,14 +81,21 @@ const RUN: &[P] = &[
 const LONG: &[P] = &[P::ReportStepsWritten, P::ReportAccepted];
 
 /// Those that send requests.
-const HTTP: &[P] =
-    &[P::HttpPermitted, P::HttpConnected, P::HttpAnswered, P::TapeWritten, P::EndDirectoryRemoved];
+const HTTP: &[P] = &[
+    P::ClaimDurable,
+    P::HttpPermitted,
+    P::HttpConnected,
+    P::HttpAnswered,
+    P::TapeWritten,
+    P::EndDirectoryRemoved,
+];
 
 /// Those with a directory.
 const DIRECTORY: &[P] = &[P::DirectoryMade, P::EndDirectoryRemoved];
 
 /// Those that drive programs.
 const NATIVE: &[P] = &[
+    P::ClaimDurable,
     P::WorkspaceEntered,
     P::TapeWritten,
     P::CallRecorded,
@@ -172,6 +181,8 @@ impl Story {
     pub fn promise(self, point: CrashPoint) -> Promise {
         match point {
             P::ClaimAnswered => Promise::TimesOut,
+            // The claim is written meanwhile.
+            P::RunAdmitted | P::RunShared | P::RunPrepared => Promise::GoesOnOrTimesOut,
             P::HttpAnswered | P::HttpConnected | P::HttpPermitted => Promise::GoesOnOrFails,
             P::TapeWritten if self.passes().contains(&P::HttpConnected) => Promise::GoesOnOrFails,
             // A shim that is killed is the end of its program, see `kill_matrix`: interrupted, so that no state is lost.
@@ -183,6 +194,27 @@ impl Story {
                 Self::Aborted | Self::Refused => Promise::EndsTheSame,
                 _ => Promise::GoesOn,
             },
+        }
+    }
+}
+
+impl Story {
+    /// Those that are also played with the power of the machine gone.
+    pub const WITHOUT_POWER: [Self; 3] = [Self::Manual, Self::Files, Self::Github];
+
+    /// How the run ends if the machine loses power there.
+    #[must_use]
+    pub fn promise_without_power(self, point: CrashPoint) -> Promise {
+        match point {
+            // Until it is executed, nothing that it does has to be known.
+            P::JournalAppended | P::ClaimWritten => Promise::GoesOnOrTimesOut,
+            // meshStack has its end.
+            P::EndAccepted | P::EndSettled => Promise::GoesOn,
+            _ if START.contains(&point) => Promise::GoesOn,
+            _ if matches!(self, Self::Files | Self::Manual) && point != P::ClaimAnswered => {
+                Promise::GoesOnOrTimesOut
+            }
+            _ => self.promise(point),
         }
     }
 }
@@ -201,15 +233,21 @@ pub fn table() -> String {
     let row = |cells: Vec<String>| format!("| {} |\n", cells.join(" | "));
     let heads = ["killed at", "how things stand"].map(str::to_owned);
     let stories = Story::ALL.map(|story| story.to_string());
-    let mut text = row(heads.into_iter().chain(stories).collect());
-    text.push_str(&row(vec!["---".to_owned(); Story::ALL.len() + 2]));
+    let powerless = Story::WITHOUT_POWER.map(|story| format!("{story}, power lost"));
+    let heads: Vec<_> = heads.into_iter().chain(stories).chain(powerless).collect();
+    let rule = vec!["---".to_owned(); heads.len()];
+    let mut text = row(heads);
+    text.push_str(&row(rule));
     for point in CrashPoint::ALL {
-        let cell = |story: Story| match story.passes().contains(point) {
-            true => story.promise(*point).to_string(),
-            false => String::new(),
-        };
+        let cell =
+            |story: Story, promise: fn(Story, P) -> Promise| match story.passes().contains(point) {
+                true => promise(story, *point).to_string(),
+                false => String::new(),
+            };
         let place = [format!("`{}`", point.name()), point.stands().to_owned()];
-        text.push_str(&row(place.into_iter().chain(Story::ALL.map(cell)).collect()));
+        let killed = Story::ALL.map(|story| cell(story, Story::promise));
+        let powerless = Story::WITHOUT_POWER.map(|story| cell(story, Story::promise_without_power));
+        text.push_str(&row(place.into_iter().chain(killed).chain(powerless).collect()));
     }
     // A cell of nothing.
     text.replace("|  |", "| |").replace("|  |", "| |")
@@ -222,6 +260,7 @@ impl fmt::Display for Promise {
             Self::Fails(_) => "fails",
             Self::GoesOn => "goes on",
             Self::GoesOnOrFails => "goes on or fails",
+            Self::GoesOnOrTimesOut => "goes on or times out",
             Self::TimesOut => "times out",
         })
     }

@@ -55,6 +55,37 @@ impl FailingDisk {
         Ok(fs::write(trigger, "failed for a test")?)
     }
 
+    /// Where it is to be found by this process.
+    #[must_use]
+    pub fn seen_from_here(&self) -> PathBuf {
+        self.held.seen_from_here()
+    }
+
+    /// Lets all that is on it now survive whatever happens.
+    ///
+    /// # Errors
+    /// If it can't be written.
+    pub fn sync(&self) -> Result<()> {
+        Ok(rustix::fs::syncfs(fs::File::open(self.seen_from_here())?)?)
+    }
+
+    /// Mounts it as it would be after the machine had lost power now: with what has got to the disk, and without what the system keeps in
+    /// memory to write later. Whoever used it must have ended.
+    ///
+    /// # Errors
+    /// If it can't be copied or mounted.
+    pub fn without_power(self, program: &Path, scripts: &Path) -> Result<Self> {
+        let Self { held, image, directory } = self;
+        // What was written into the file is what has been sent to the disk.
+        let cut = image.with_extension("cut");
+        fs::copy(&image, &cut)?;
+        // This writes the rest, into the other one.
+        drop(held);
+        fs::rename(&cut, &image)?;
+        let held = Self::mount(&image, &directory, program, scripts)?;
+        Ok(Self { held, image, directory })
+    }
+
     /// Mounts it again, as after a restart of the machine: whoever used it must have ended.
     ///
     /// # Errors

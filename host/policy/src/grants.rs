@@ -94,6 +94,14 @@ impl Grants {
         self.ceiling.as_ref()
     }
 
+    /// Whether there is any leave to do what others would see, by requests or by Terraform. What a component without it has done can be
+    /// done again.
+    #[must_use]
+    pub fn reach_outside(&self) -> bool {
+        self.parts().all(|part| !part.policy().http().is_empty())
+            || self.parts().all(|part| part.policy().terraform().is_some())
+    }
+
     /// Whether there is any leave to send requests at all; asked before the component is linked.
     ///
     /// # Errors

@@ -6,18 +6,19 @@ use crate::capability::Progress;
 use crate::capability::http::{self, Outbound};
 use crate::crash::{self, CrashPoint};
 use crate::execute::{Belongings, EarlierComponents, Executed, Means, execute, paths, remark};
-use crate::journal::RunJournal;
+use crate::journal::{JournalError, RunJournal, Writing};
 use crate::meshstack::wire::Step;
 use crate::meshstack::{Claim, RunClient};
-use crate::outcome::{AbortReason, Outcome, Usage};
+use crate::outcome::{AbortReason, Fault, Outcome, Usage};
 use crate::prepare::{PreparedRun, Protection, prepare};
-use crate::report::{Delivery, Reporter};
+use crate::report::{Delivery, End, Reporter};
 use crate::run::RunId;
 use crate::rundir::{RunDirectories, RunDirectory};
 use crate::sandbox::Sandbox;
 use crate::share::share;
 use crate::shutdown::{Abort, Shutdown};
 use crate::slots::{Slot, Slots};
+use crate::telemetry::chain;
 use crate::terraform::{BlockLock, Terraform};
 use crate::timeline::Timeline;
 use blockhouse_policy::Limits;
@@ -49,8 +50,10 @@ pub(super) struct Job {
     pub(super) claim: Claim,
     /// For what is said about it.
     pub(super) client: RunClient,
-    /// Where it is written down; or why it can't be, which is its outcome.
-    pub(super) journal: Result<Option<RunJournal>, Outcome>,
+    /// Where it is written down, if anywhere.
+    pub(super) journal: Option<RunJournal>,
+    /// If that is being done now.
+    pub(super) claiming: Option<Writing>,
     /// If an earlier daemon has begun it.
     pub(super) resumed: Option<Resumed>,
 }
@@ -69,12 +72,13 @@ struct Worked {
     outcome: Outcome,
     usage: Option<Usage>,
     directory: Option<RunDirectory>,
+    is_repeatable: bool,
 }
 
 impl Worked {
     /// It was not executed.
     fn not(outcome: Outcome) -> Self {
-        Self { outcome, usage: None, directory: None }
+        Self { outcome, usage: None, directory: None, is_repeatable: false }
     }
 }
 
@@ -91,14 +95,10 @@ impl Pipeline {
     /// Takes a claimed run to its end and reports it. Whatever happens, there is one final status. What the run holds is in
     /// `slot` until that is settled, unless the run ended while it waited.
     pub(super) async fn carry_out(&self, job: Job, slot: &mut Slot) -> Delivery {
-        let Job { claim, client, journal, resumed } = job;
+        let Job { claim, client, journal, claiming, resumed } = job;
         let abort = Abort::default();
         // A route may have other limits, but which route it will be is not known yet, and the report is open from now on.
         let progress = Arc::new(Progress::new(Timeline::new(&self.limits), abort.clone()));
-        let (journal, unfit) = match journal {
-            Ok(journal) => (journal, None),
-            Err(outcome) => (None, Some(outcome)),
-        };
         let state = client.clone();
         let left = resumed.is_some().then(|| {
             // Only for names: one that can't be read has not been executed.
@@ -107,20 +107,16 @@ impl Pipeline {
         });
         let block = resumed.as_ref().and_then(|resumed| resumed.block.clone());
         let known = resumed.as_ref().map(|resumed| resumed.steps.clone()).unwrap_or_default();
-        let report = self.reporter.open(client, Arc::clone(&progress), journal, known);
+        let report = self.reporter.open(client, Arc::clone(&progress), journal.clone(), known);
         let told = Arc::clone(&progress);
-        let work = async {
-            match unfit {
-                Some(outcome) => Worked::not(outcome),
-                None => Box::pin(self.work(claim, state, resumed, slot, progress)).await,
-            }
-        };
+        let written = (journal, claiming);
+        let work = Box::pin(self.work((claim, state), written, resumed, slot, progress));
         let stop = async {
             self.shutdown.aborting().await;
             abort.abort(AbortReason::Shutdown);
             std::future::pending::<Infallible>().await
         };
-        let Worked { outcome, usage, directory } = tokio::select! {
+        let Worked { outcome, usage, directory, is_repeatable } = tokio::select! {
             // The stop first: a place that an aborted run has left must not start one that waits and is about to be aborted.
             // SECURITY: e2e::a_tenant_that_queues_five_hundred_runs_holds_up_nobody
             biased;
@@ -134,7 +130,8 @@ impl Pipeline {
         };
         drop(block);
         log_end(&outcome, usage.as_ref());
-        report.close(outcome, usage, directory.or(left)).await
+        let directory = directory.or(left);
+        report.close(End { outcome, usage, directory, is_repeatable }).await
     }
 
     /// Ends what an earlier daemon has left running for a run that has come to its end, and tells what has become of its state; its
@@ -161,19 +158,29 @@ impl Pipeline {
     /// The stages after the claim. A refusal or failure in any of them is the run's outcome.
     async fn work(
         &self,
-        claim: Claim,
-        client: RunClient,
+        (claim, client): (Claim, RunClient),
+        (journal, claiming): (Option<RunJournal>, Option<Writing>),
         resumed: Option<Resumed>,
         slot: &mut Slot,
         progress: Arc<Progress>,
     ) -> Worked {
-        let ready = Box::pin(self.ready(claim, client, resumed, slot, &progress)).await;
+        let is_new = resumed.is_none();
+        let ready = Box::pin(self.ready((claim, client), claiming, resumed, slot, &progress)).await;
         let (prepared, belongings) = match ready {
             Ok(ready) => ready,
             Err(outcome) => return Worked::not(outcome),
         };
         // SECURITY: e2e::secrets::what_a_component_leaks_is_redacted_on_its_way_to_mesh_stack
         progress.change(|timeline| timeline.redact_with(&prepared.redactor));
+        // What a component that can do nothing outside has done can be done again. Of any other one, the machine must know after it lost power.
+        // SECURITY: e2e::crash_points::a_github_run_whose_machine_loses_power_dispatches_once_or_has_done_nothing
+        let is_repeatable = is_new && !prepared.route.grants.reach_outside();
+        if let Some(journal) = journal.filter(|_| !is_repeatable) {
+            if let Err(error) = Box::pin(journal.durable()).await {
+                return Worked::not(not_kept(&error));
+            }
+            crash::point(CrashPoint::ClaimDurable);
+        }
         let means = Means {
             sandbox: &self.sandbox,
             earlier: self.earlier.as_ref(),
@@ -185,14 +192,14 @@ impl Pipeline {
         };
         let executing = execute(prepared, &means, belongings, progress);
         let Executed { outcome, usage, directory } = Box::pin(executing).await;
-        Worked { outcome, usage: Some(usage), directory }
+        Worked { outcome, usage: Some(usage), directory, is_repeatable }
     }
 
     /// The stages before the component.
     async fn ready<'a>(
         &'a self,
-        claim: Claim,
-        client: RunClient,
+        (claim, client): (Claim, RunClient),
+        claiming: Option<Writing>,
         resumed: Option<Resumed>,
         slot: &'a mut Slot,
         progress: &Progress,
@@ -212,12 +219,29 @@ impl Pipeline {
         let belongings = belongings::of(&claim, &client, run, resumed, &self.protection);
         // All of it that is needed has been read, and the run may wait for its turn for hours.
         drop((claim, client));
-        let shared = share(admitted, slot, &self.slots, progress).await?;
-        crash::point(CrashPoint::RunShared);
-        let prepared = prepare(shared, self.protection.clone(), progress.abort()).await?;
-        crash::point(CrashPoint::RunPrepared);
+        let written = async {
+            if let Some(claiming) = claiming {
+                claiming.written().await.map_err(|error| not_kept(&error))?;
+                crash::point(CrashPoint::ClaimWritten);
+            }
+            Ok(())
+        };
+        let preparing = async {
+            let shared = share(admitted, slot, &self.slots, progress).await?;
+            crash::point(CrashPoint::RunShared);
+            let prepared = prepare(shared, self.protection.clone(), progress.abort()).await?;
+            crash::point(CrashPoint::RunPrepared);
+            Ok(prepared)
+        };
+        // The disk takes about as long as that does.
+        let (prepared, ()) = tokio::try_join!(preparing, written)?;
         Ok((Box::new(prepared), belongings))
     }
+}
+
+/// Without a journal the run could be lost, so it is not executed.
+fn not_kept(error: &JournalError) -> Outcome {
+    Outcome::Faulted(Fault { detail: chain(error).to_string(), retryable: true })
 }
 
 /// One line per run, for people and for accounting.

@@ -163,7 +163,7 @@ impl SingleRun {
             let patience = interrupt_patience + pipeline.abort_grace + LAST_REPORTS;
             let run = async move {
                 let mut slot = pipeline.slots.slot().await;
-                let job = Job { claim, client, journal: Ok(None), resumed: None };
+                let job = Job { claim, client, journal: None, claiming: None, resumed: None };
                 pipeline.carry_out(job, &mut slot).await
             };
             let run = work.spawn(run.instrument(span));

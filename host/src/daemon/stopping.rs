@@ -7,9 +7,6 @@ use std::time::Duration;
 /// How long the final statuses of aborted runs may take to be delivered before the daemon ends; the journal keeps the rest.
 pub(super) const LAST_REPORTS: Duration = Duration::from_secs(30);
 
-/// How long claims may take to be written down before the daemon hands over.
-const LAST_CLAIMS: Duration = Duration::from_secs(10);
-
 impl Core {
     /// Lets the runs finish; after a while, or when told so, aborts them.
     pub(super) async fn drain(&self) {
@@ -39,15 +36,13 @@ impl Core {
 
     /// Leaves everything to the next process: all that it has to know is written down, or will be by the programs that go on.
     async fn leave(&self) {
-        self.unwritten.close();
-        if tokio::time::timeout(LAST_CLAIMS, self.unwritten.wait()).await.is_err() {
-            tracing::error!("a claim could not be written down; its run is lost to the next start");
-        }
-        // What was ordered before is written with it.
+        // Claims were ordered when they were answered, so that they are written before this is.
         if let Some(journal) = &self.journal
             && journal.probe().await.is_err()
         {
-            tracing::error!("the journal can't be written; the next start may report again");
+            tracing::error!(
+                "the journal can't be written; what it lacks is lost to the next start"
+            );
         }
         tracing::info!(runs = self.active.count(), "handing over: the next start goes on");
     }

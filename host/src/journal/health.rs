@@ -9,6 +9,10 @@ use std::time::{Duration, Instant};
 /// before a claim and not by one.
 const PROOF: Duration = Duration::from_secs(10);
 
+/// How long free space that was seen is relied on: a disk does not lose what is left free by default (64 MiB) in less. Asking for each claim
+/// costs short runs more than the claim itself.
+const ROOM: Duration = Duration::from_millis(100);
+
 /// Whether the journal could take a run. Cheap to clone; the clones are one.
 #[derive(Clone, Debug, Default)]
 pub struct Health(Arc<Mutex<State>>);
@@ -17,8 +21,8 @@ pub struct Health(Arc<Mutex<State>>);
 struct State {
     /// When the last batch was written, and what came of it.
     written: Option<(Instant, Result<(), JournalError>)>,
-    /// What was found of free space when it was last looked at.
-    room: Option<JournalError>,
+    /// When free space was last looked at, and what was found.
+    room: Option<(Instant, Option<JournalError>)>,
     /// Runs that meshStack does not want to hear of.
     rejected: usize,
 }
@@ -29,7 +33,8 @@ impl Health {
     pub fn trouble(&self) -> Option<String> {
         let state = self.state();
         let written = state.written.as_ref().and_then(|(_, result)| result.as_ref().err());
-        written.or(state.room.as_ref()).map(|error| match error {
+        let room = state.room.as_ref().and_then(|(_, error)| error.as_ref());
+        written.or(room).map(|error| match error {
             JournalError::Frames(FramesError::Io { source, .. }) => {
                 format!("the journal can't be written: {source}")
             }
@@ -58,7 +63,13 @@ impl Health {
     }
 
     pub(super) fn found_room(&self, result: &Result<(), JournalError>) {
-        self.state().room = result.as_ref().err().cloned();
+        self.state().room = Some((Instant::now(), result.as_ref().err().cloned()));
+    }
+
+    /// Whether there was enough free space so recently that it need not be looked at again.
+    pub(super) fn has_seen_room(&self) -> bool {
+        let state = self.state();
+        state.room.as_ref().is_some_and(|(when, error)| error.is_none() && when.elapsed() < ROOM)
     }
 
     pub(super) fn keeps_rejected(&self, runs: usize) {

@@ -47,7 +47,7 @@ async fn a_restart_finds_every_run_that_is_not_settled() {
     let (journal, found) = open(directory.path());
     assert!(found.runs.is_empty());
     for name in ["a", "b", "c"] {
-        journal.of(id(name)).claim(name).await.unwrap();
+        journal.of(id(name)).claim(name).written().await.unwrap();
     }
     journal.of(id("b")).end(update("done")).await.unwrap();
     journal.of(id("c")).end(update("done")).await.unwrap();
@@ -70,7 +70,7 @@ async fn the_newest_steps_are_found() {
     let directory = tempfile::tempdir().unwrap();
     let (journal, _) = open(directory.path());
     let run = journal.of(id("a"));
-    run.claim("{}").await.unwrap();
+    run.claim("{}").written().await.unwrap();
     let step = |status| Step {
         id: "s".to_owned(),
         display_name: None,
@@ -91,10 +91,10 @@ async fn the_newest_steps_are_found() {
 async fn a_crash_in_mid_write_costs_only_what_was_not_acknowledged() {
     let directory = tempfile::tempdir().unwrap();
     let (journal, _) = open(directory.path());
-    journal.of(id("a")).claim("first").await.unwrap();
+    journal.of(id("a")).claim("first").written().await.unwrap();
     let [path] = &files(directory.path())[..] else { panic!() };
     let acknowledged = fs::metadata(path).unwrap().len();
-    journal.of(id("b")).claim("second").await.unwrap();
+    journal.of(id("b")).claim("second").written().await.unwrap();
     drop(journal);
     let whole = fs::read(path).unwrap();
     // Around the borders of the parts: each length costs an RSA operation.
@@ -117,10 +117,10 @@ async fn a_crash_in_mid_write_costs_only_what_was_not_acknowledged() {
 async fn damage_costs_the_record_that_it_hits_and_the_segment_is_kept() {
     let directory = tempfile::tempdir().unwrap();
     let (journal, _) = open(directory.path());
-    journal.of(id("a")).claim("first").await.unwrap();
+    journal.of(id("a")).claim("first").written().await.unwrap();
     let [path] = &files(directory.path())[..] else { panic!() };
     let first = usize::try_from(fs::metadata(path).unwrap().len()).unwrap();
-    journal.of(id("b")).claim("second").await.unwrap();
+    journal.of(id("b")).claim("second").written().await.unwrap();
     drop(journal);
     let mut bytes = fs::read(path).unwrap();
     bytes[first - 1] ^= 1;
@@ -140,7 +140,7 @@ async fn damage_costs_the_record_that_it_hits_and_the_segment_is_kept() {
 async fn a_run_that_stays_open_is_carried_from_start_to_start_and_keeps_no_old_segment() {
     let directory = tempfile::tempdir().unwrap();
     let (journal, _) = open(directory.path());
-    journal.of(id("a")).claim("first").await.unwrap();
+    journal.of(id("a")).claim("first").written().await.unwrap();
     journal.of(id("a")).end(update("done")).await.unwrap();
     drop(journal);
     for _ in 0..3 {
@@ -156,7 +156,7 @@ async fn a_disk_that_could_not_be_written_is_written_again_when_it_can() {
     let (journal, _) = open(directory.path());
     let large = "x".repeat(5 << 20);
     let run = journal.of(id("a"));
-    run.claim(&large).await.unwrap();
+    run.claim(&large).written().await.unwrap();
     // The segment is full, and the next one has no place.
     let [segments, away] = ["journal", "away"].map(|name| directory.path().join(name));
     fs::rename(&segments, &away).unwrap();
@@ -179,7 +179,7 @@ async fn with_little_room_nothing_is_claimed_and_what_was_claimed_is_still_writt
     let (journal, _) = Journal::open(directory.path(), &KEY, config).unwrap();
     let error = journal.check().await.unwrap_err();
     assert!(matches!(error, JournalError::Room { .. }), "{error}");
-    journal.of(id("a")).claim("first").await.unwrap();
+    journal.of(id("a")).claim("first").written().await.unwrap();
     assert!(journal.health().trouble().unwrap().contains("journal.minFreeMib"));
     drop(journal);
     let (journal, found) = open(directory.path());
@@ -191,7 +191,7 @@ async fn with_little_room_nothing_is_claimed_and_what_was_claimed_is_still_writt
 async fn nothing_can_be_read_without_the_key() {
     let directory = tempfile::tempdir().unwrap();
     let (journal, _) = open(directory.path());
-    journal.of(id("a")).claim("hunter2").await.unwrap();
+    journal.of(id("a")).claim("hunter2").written().await.unwrap();
     journal.of(id("a")).end(update("hunter2")).await.unwrap();
     drop(journal);
     let [path] = &files(directory.path())[..] else { panic!() };
@@ -217,16 +217,16 @@ async fn segments_are_removed_while_the_daemon_runs() {
     let (journal, _) = open(directory.path());
     let large = "x".repeat(1 << 20);
     let open_run = journal.of(id("open"));
-    open_run.claim("{}").await.unwrap();
+    open_run.claim("{}").written().await.unwrap();
     for number in 0..20 {
         let run = journal.of(id(&number.to_string()));
-        run.claim(&large).await.unwrap();
+        run.claim(&large).written().await.unwrap();
         run.settle();
     }
     assert!(files(directory.path()).len() >= 4, "kept for the run that is open");
     open_run.settle();
     // Records are written in their order, so when this one is there, those before it are.
-    journal.of(id("last")).claim("{}").await.unwrap();
+    journal.of(id("last")).claim("{}").written().await.unwrap();
     assert_eq!(files(directory.path()).len(), 1);
 }
 
@@ -239,7 +239,7 @@ async fn a_rejected_run_is_kept_beside_the_log_and_found_by_no_start() {
     let directory = tempfile::tempdir().unwrap();
     let (journal, _) = open(directory.path());
     let run = journal.of(id("a"));
-    run.claim("first").await.unwrap();
+    run.claim("first").written().await.unwrap();
     run.end(update("done")).await.unwrap();
     journal.reject(&id("a"), update("not this"), gone(410)).await.unwrap();
     assert_eq!(journal.health().rejected(), 1);
@@ -267,7 +267,7 @@ async fn a_rejected_run_is_kept_beside_the_log_and_found_by_no_start() {
 async fn a_crash_while_a_run_is_set_aside_leaves_it_rejected_unless_it_is_claimed_again() {
     let directory = tempfile::tempdir().unwrap();
     let (journal, _) = open(directory.path());
-    journal.of(id("a")).claim("first").await.unwrap();
+    journal.of(id("a")).claim("first").written().await.unwrap();
     let history = History {
         claim: Some(SecretString::from("first")),
         rejection: Some(gone(410)),
@@ -279,7 +279,7 @@ async fn a_crash_while_a_run_is_set_aside_leaves_it_rejected_unless_it_is_claime
     assert!(is_rejected());
     let (journal, found) = open(directory.path());
     assert!(found.runs.is_empty() && is_rejected());
-    journal.of(id("a")).claim("again").await.unwrap();
+    journal.of(id("a")).claim("again").written().await.unwrap();
     assert!(!is_rejected());
     drop(journal);
     assert_eq!(left_over(&open(directory.path()).1), ["a: again, -"]);
@@ -292,10 +292,10 @@ async fn rejected_runs_pin_no_segment() {
     let large = "x".repeat(1 << 20);
     for number in 0..12 {
         let run = id(&number.to_string());
-        journal.of(run.clone()).claim(&large).await.unwrap();
+        journal.of(run.clone()).claim(&large).written().await.unwrap();
         journal.reject(&run, update("done"), gone(404)).await.unwrap();
     }
-    journal.of(id("last")).claim("{}").await.unwrap();
+    journal.of(id("last")).claim("{}").written().await.unwrap();
     assert_eq!(files(directory.path()).len(), 1);
     assert_eq!(look(directory.path(), &KEY).unwrap().runs.len(), 13);
 }
@@ -304,7 +304,7 @@ async fn rejected_runs_pin_no_segment() {
 async fn a_run_that_can_not_be_kept_apart_stays_in_the_log() {
     let directory = tempfile::tempdir().unwrap();
     let (journal, _) = open(directory.path());
-    journal.of(id("a")).claim("first").await.unwrap();
+    journal.of(id("a")).claim("first").written().await.unwrap();
     fs::write(directory.path().join("rejected"), "in the way").unwrap();
     journal.reject(&id("a"), update("done"), gone(404)).await.unwrap_err();
     drop(journal);
@@ -321,7 +321,7 @@ async fn whoever_looks_sees_what_a_daemon_that_runs_has_written_and_changes_noth
     let (journal, _) = open(directory.path());
     for number in 0..50 {
         let run = journal.of(id(&number.to_string()));
-        run.claim("{}").await.unwrap();
+        run.claim("{}").written().await.unwrap();
         let seen = look(directory.path(), &KEY).unwrap();
         assert!(seen.runs.contains_key(run.run()) && seen.unreadable.is_empty());
         run.settle();
@@ -338,8 +338,10 @@ async fn many_at_once_are_all_written() {
     let directory = tempfile::tempdir().unwrap();
     let (journal, _) = open(directory.path());
     let runs: Vec<_> = (0..1_000).map(|number| journal.of(id(&number.to_string()))).collect();
-    let claims: Vec<_> =
-        runs.into_iter().map(|run| tokio::spawn(async move { run.claim("{}").await })).collect();
+    let claims: Vec<_> = runs
+        .into_iter()
+        .map(|run| tokio::spawn(async move { run.claim("{}").written().await }))
+        .collect();
     for claim in claims {
         claim.await.unwrap().unwrap();
     }

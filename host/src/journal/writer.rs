@@ -2,6 +2,7 @@
 
 use super::error::{JournalError, at};
 use super::health::Health;
+use super::inbox::{Inbox, Reading};
 use super::record::{History, Old, Record};
 use super::{segment_name, segments_in};
 use crate::crash::{self, CrashPoint};
@@ -11,8 +12,8 @@ use crate::unseal::PublicKey;
 use std::collections::BTreeMap;
 use std::path::PathBuf;
 use std::sync::Arc;
-use std::sync::mpsc::{Receiver, Sender, channel};
 use std::thread::{Builder, JoinHandle};
+use std::time::{Duration, Instant};
 use std::{fs, io};
 use tokio::sync::oneshot;
 use zeroize::Zeroizing;
@@ -23,20 +24,46 @@ const SEGMENT_BYTES: u64 = 4 << 20;
 /// Records that are written together at most. Against a batch that takes seconds and all memory.
 const BATCH_MAX: usize = 256;
 
-/// Takes records and answers when they are written. Ends its thread when dropped, after all is written.
+/// How long a record may be written and not yet be on the disk if nobody waits for that. It costs a run that the machine loses power within
+/// this time after its claim; less would be a sync for each run.
+const SYNC_WITHIN: Duration = Duration::from_millis(5);
+
+/// How long until what the disk did not take is tried again if nothing else is written meanwhile.
+const TRY_AGAIN: Duration = Duration::from_secs(1);
+
+/// Takes records and answers when they are written. Ends its thread when dropped, after all is on the disk.
 #[derive(Debug)]
 pub(super) struct Writer {
-    orders: Option<Sender<Order>>,
+    inbox: Arc<Inbox<Order>>,
     thread: Option<JoinHandle<()>>,
 }
 
-/// A record to be written.
+/// What is being written down. It is begun already, and goes on if nobody waits for it.
+#[derive(Debug)]
+#[must_use = "whether it can be written is known when it was waited for"]
+pub struct Writing(Result<oneshot::Receiver<Result<(), JournalError>>, JournalError>);
+
+/// Who waits for an order.
+type Waiting = oneshot::Sender<Result<(), JournalError>>;
+
+/// What is to be done.
 struct Order {
     run: RunId,
-    content: Zeroizing<Vec<u8>>,
+    /// What is to be written, if it is not only about what is written already.
+    record: Option<Record>,
+    /// Whether all up to here must be on the disk before it is answered.
     durably: bool,
+    /// Who waits for it. What nobody waits for is tried again until it is written.
+    written: Option<Waiting>,
+}
+
+/// A record in the words of the log.
+struct Encoded {
+    run: RunId,
+    content: Zeroizing<Vec<u8>>,
     settles: bool,
-    written: oneshot::Sender<Result<(), JournalError>>,
+    /// Whether somebody is still to be told that it is written.
+    is_awaited: bool,
 }
 
 /// What the thread owns.
@@ -50,6 +77,12 @@ struct Log {
     segments: BTreeMap<u64, Old>,
     /// The first segment of each run that is not settled.
     kept: BTreeMap<RunId, u64>,
+    /// In the segment, but perhaps not on the disk yet.
+    unsynced: Vec<Encoded>,
+    /// To be written again: the disk did not take it.
+    owed: Vec<Encoded>,
+    /// When something is to be done about those, whatever comes.
+    due: Option<Instant>,
 }
 
 impl Writer {
@@ -62,63 +95,82 @@ impl Writer {
         runs: &BTreeMap<RunId, History>,
     ) -> Result<Self, JournalError> {
         let number = segments_in(&directory)?.last().map_or(0, |(number, _)| *number);
-        let kept = BTreeMap::new();
-        let mut log = Log { directory, runner, health, segment: None, number, segments, kept };
+        let mut log = Log {
+            directory,
+            runner,
+            health,
+            segment: None,
+            number,
+            segments,
+            kept: BTreeMap::new(),
+            unsynced: Vec::new(),
+            owed: Vec::new(),
+            due: None,
+        };
         // A disk that can't be written must be known before the first claim.
         log.carry_over(runs)?;
         log.remove_settled();
-        let (orders, inbox) = channel();
+        let inbox = Arc::<Inbox<Order>>::default();
         let path = log.directory.clone();
-        let thread = Builder::new().name("journal".to_owned()).spawn(move || log.write(&inbox));
+        let orders = Arc::clone(&inbox);
+        let thread = Builder::new().name("journal".to_owned()).spawn(move || log.serve(&orders));
         let thread = at("start the thread for", &path, thread)?;
-        Ok(Self { orders: Some(orders), thread: Some(thread) })
+        Ok(Self { inbox, thread: Some(thread) })
     }
 
     /// Writes a record so that it survives a crash of the machine.
-    pub(super) async fn append_durably(
-        &self,
-        run: &RunId,
-        record: &Record,
-    ) -> Result<(), JournalError> {
-        self.order(run, record, true).await
+    pub(super) fn append_durably(&self, run: &RunId, record: Record) -> Writing {
+        self.order(run, Some(record), true)
     }
 
-    /// Writes a record so that it survives a crash of this process.
-    pub(super) async fn append(&self, run: &RunId, record: &Record) -> Result<(), JournalError> {
-        self.order(run, record, false).await
+    /// Writes a record so that it survives a crash of this process; and within [`SYNC_WITHIN`], one of the machine.
+    pub(super) fn append(&self, run: &RunId, record: Record) -> Writing {
+        self.order(run, Some(record), false)
     }
 
-    /// Writes a record without anybody waiting for it.
-    pub(super) fn append_sometime(&self, run: &RunId, record: &Record) {
-        if let Err(error) = self.send(run, record, false) {
+    /// The same for a record that nobody waits for, which then comes with the next sync.
+    pub(super) fn append_sometime(&self, run: &RunId, record: Record) {
+        if let Err(error) = self.put(run, Some(record), false, None) {
             tracing::warn!(%run, %error, "a record of the journal is lost");
         }
     }
 
-    async fn order(&self, run: &RunId, record: &Record, durably: bool) -> Result<(), JournalError> {
-        let answer = self.send(run, record, durably)?;
-        answer.await.map_err(|_| JournalError::Stopped)?
+    /// Lets all that was ordered before survive a crash of the machine.
+    pub(super) fn sync(&self, run: &RunId) -> Writing {
+        self.order(run, None, true)
     }
 
-    fn send(
+    fn order(&self, run: &RunId, record: Option<Record>, durably: bool) -> Writing {
+        let (written, answer) = oneshot::channel();
+        Writing(self.put(run, record, durably, Some(written)).map(|()| answer))
+    }
+
+    fn put(
         &self,
         run: &RunId,
-        record: &Record,
+        record: Option<Record>,
         durably: bool,
-    ) -> Result<oneshot::Receiver<Result<(), JournalError>>, JournalError> {
-        let content = record.encode(run)?;
-        let (written, answer) = oneshot::channel();
-        let settles = matches!(record, Record::Settled);
-        let order = Order { run: run.clone(), content, durably, settles, written };
-        let orders = self.orders.as_ref().ok_or(JournalError::Stopped)?;
-        orders.send(order).map_err(|_| JournalError::Stopped)?;
-        Ok(answer)
+        written: Option<Waiting>,
+    ) -> Result<(), JournalError> {
+        let is_urgent = written.is_some();
+        let order = Order { run: run.clone(), record, durably, written };
+        if self.inbox.put(order, is_urgent) { Ok(()) } else { Err(JournalError::Stopped) }
+    }
+}
+
+impl Writing {
+    /// Waits until it is there.
+    ///
+    /// # Errors
+    /// [`JournalError`] if it can't be written.
+    pub async fn written(self) -> Result<(), JournalError> {
+        self.0?.await.map_err(|_| JournalError::Stopped)?
     }
 }
 
 impl Drop for Writer {
     fn drop(&mut self) {
-        drop(self.orders.take());
+        self.inbox.close();
         if let Some(thread) = self.thread.take() {
             // If it has panicked, everybody who waited for it was told.
             let _ = thread.join();
@@ -126,35 +178,80 @@ impl Drop for Writer {
     }
 }
 
+impl Order {
+    /// What is to be written, and who waits for it. Done by the thread that writes, since whoever orders has other things to do.
+    fn encode(self) -> (Option<Encoded>, Option<Waiting>) {
+        let Self { run, record, written, .. } = self;
+        let Some(record) = record else { return (None, written) };
+        let error = match record.encode(&run) {
+            Ok(content) => {
+                let settles = matches!(record, Record::Settled);
+                let is_awaited = written.is_some();
+                return (Some(Encoded { run, content, settles, is_awaited }), written);
+            }
+            Err(error) => error,
+        };
+        match written {
+            // Who does not wait any more does not want to know.
+            Some(written) => drop(written.send(Err(error))),
+            None => tracing::warn!(%run, %error, "a record of the journal is lost"),
+        }
+        (None, None)
+    }
+}
+
 impl Log {
     /// Writes what is ordered until nobody can order any more. What arrives during a write is one batch.
-    fn write(&mut self, inbox: &Receiver<Order>) {
-        // That a run is settled must be written some time, or it would be kept for ever.
-        let mut owed: Vec<Order> = Vec::new();
-        while let Ok(first) = inbox.recv() {
-            let arrived = std::iter::once(first).chain(inbox.try_iter().take(BATCH_MAX - 1));
-            let batch: Vec<_> = owed.drain(..).chain(arrived).collect();
-            let result = self.write_batch(&batch);
-            self.health.wrote(result.clone());
-            if result.is_ok() {
-                batch.iter().for_each(|order| self.keep(order));
-                self.remove_settled();
-            }
-            for order in batch {
-                if order.settles && !order.durably && result.is_err() {
-                    owed.push(order);
-                    continue;
-                }
-                // Who does not wait does not want to know.
-                let _ = order.written.send(result.clone());
-            }
+    fn serve(&mut self, inbox: &Inbox<Order>) {
+        let reading = Reading(inbox);
+        while let Some(orders) = reading.0.take(self.due, BATCH_MAX) {
+            let is_due = self.due.is_some_and(|due| due <= Instant::now());
+            self.carry_out(orders, is_due);
         }
+        self.carry_out(Vec::new(), true);
+    }
+
+    /// Writes a batch with what is owed, and answers.
+    fn carry_out(&mut self, arrived: Vec<Order>, sync: bool) {
+        let sync = sync || !self.owed.is_empty() || arrived.iter().any(|order| order.durably);
+        let mut batch = std::mem::take(&mut self.owed);
+        let mut waiting = Vec::new();
+        for order in arrived {
+            let (encoded, written) = order.encode();
+            batch.extend(encoded);
+            waiting.extend(written);
+        }
+        let result = self.write(&batch, sync);
+        self.health.wrote(result.clone());
+        if result.is_ok() {
+            batch.iter().for_each(|record| self.keep(record));
+            self.remove_settled();
+            if !sync {
+                let written = batch.into_iter().map(|it| Encoded { is_awaited: false, ..it });
+                self.unsynced.extend(written);
+            }
+        } else {
+            // Of what is in that segment, nobody knows how much has got to the disk.
+            self.owed.append(&mut self.unsynced);
+            // Who waits hears it, and decides.
+            self.owed.extend(batch.into_iter().filter(|record| !record.is_awaited));
+        }
+        for written in waiting {
+            // Who does not wait any more does not want to know.
+            let _ = written.send(result.clone());
+        }
+        self.due = if !self.owed.is_empty() {
+            Some(Instant::now() + TRY_AGAIN)
+        } else if self.unsynced.is_empty() {
+            None
+        } else {
+            self.due.or_else(|| Some(Instant::now() + SYNC_WITHIN))
+        };
     }
 
     /// Writes each run's whole history into a new segment.
     fn carry_over(&mut self, runs: &BTreeMap<RunId, History>) -> Result<(), JournalError> {
-        self.rotate()?;
-        let Some(segment) = &mut self.segment else { return Err(JournalError::Stopped) };
+        let mut segment = self.rotate()?;
         let mut frames = Vec::new();
         for (run, history) in runs {
             let Some(record) = history.carried() else { continue };
@@ -163,42 +260,52 @@ impl Log {
             self.kept.insert(run.clone(), self.number);
         }
         segment.append(&frames, true)?;
+        self.segment = Some(segment);
         crash::point(CrashPoint::JournalCarried);
         Ok(())
     }
 
-    fn write_batch(&mut self, batch: &[Order]) -> Result<(), JournalError> {
-        let is_full = |segment: &frames::Writer| segment.length() >= SEGMENT_BYTES;
-        if self.segment.as_ref().is_none_or(is_full) {
-            self.rotate()?;
-        }
+    fn write(&mut self, batch: &[Encoded], sync: bool) -> Result<(), JournalError> {
         // Given back below; after an error the next batch begins another segment.
-        let Some(mut segment) = self.segment.take() else { return Err(JournalError::Stopped) };
+        let segment = self.segment.take();
+        let mut segment = match segment {
+            Some(mut full) if full.length() >= SEGMENT_BYTES => {
+                full.sync()?;
+                self.unsynced.clear();
+                self.rotate()?
+            }
+            Some(segment) => segment,
+            None => self.rotate()?,
+        };
         let mut frames = Vec::new();
-        for order in batch {
-            frames.extend(segment.frame(&order.content)?);
+        for record in batch {
+            frames.extend(segment.frame(&record.content)?);
         }
-        segment.append(&frames, batch.iter().any(|order| order.durably))?;
-        crash::point(CrashPoint::JournalAppended);
+        segment.append(&frames, sync)?;
+        if sync {
+            self.unsynced.clear();
+        }
+        if !frames.is_empty() {
+            crash::point(CrashPoint::JournalAppended);
+        }
         self.segment = Some(segment);
         Ok(())
     }
-
-    fn rotate(&mut self) -> Result<(), JournalError> {
+    /// Begins the next segment.
+    fn rotate(&mut self) -> Result<frames::Writer, JournalError> {
         self.number += 1;
         let path = self.directory.join(segment_name(self.number));
         let segment = frames::Writer::create(&path, &self.runner)?;
         let path = segment.path().to_owned();
         self.segments.insert(self.number, Old { path, is_damaged: false });
-        self.segment = Some(segment);
-        Ok(())
+        Ok(segment)
     }
 
-    fn keep(&mut self, order: &Order) {
-        if order.settles {
-            self.kept.remove(&order.run);
+    fn keep(&mut self, record: &Encoded) {
+        if record.settles {
+            self.kept.remove(&record.run);
         } else {
-            self.kept.entry(order.run.clone()).or_insert(self.number);
+            self.kept.entry(record.run.clone()).or_insert(self.number);
         }
     }
 
@@ -232,3 +339,6 @@ impl Log {
         }
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -45,11 +45,13 @@ pub struct Final {
     pub journal: Option<RunJournal>,
     /// What it follows from, to be removed once it is written down; at the latest, once it is settled.
     pub directory: Option<RunDirectory>,
+    /// Whether it does no harm if the run is executed again instead of being told from the journal.
+    pub is_repeatable: bool,
 }
 
 impl From<(Update, Option<RunJournal>)> for Final {
     fn from((update, journal): (Update, Option<RunJournal>)) -> Self {
-        Self { update, journal, directory: None }
+        Self { update, journal, directory: None, is_repeatable: false }
     }
 }
 
@@ -60,9 +62,9 @@ pub async fn deliver(
     final_status: Final,
     backoff: backoff::Config,
 ) -> Delivery {
-    let Final { mut update, journal, mut directory } = final_status;
+    let Final { mut update, journal, mut directory, is_repeatable } = final_status;
     crash::point(CrashPoint::EndDecided);
-    match record(journal.as_ref(), &update).await {
+    match record(journal.as_ref(), &update, is_repeatable).await {
         // SECURITY: e2e::terraform::kills::a_run_directory_outlives_the_writing_of_the_final_status
         Ok(()) => {
             crash::point(CrashPoint::EndWritten);
@@ -212,9 +214,15 @@ fn reduced(update: &Update) -> Update {
     Update { summary: Some(summary), ..Update::bare(status) }
 }
 
-async fn record(journal: Option<&RunJournal>, update: &Update) -> Result<(), JournalError> {
+async fn record(
+    journal: Option<&RunJournal>,
+    update: &Update,
+    is_repeatable: bool,
+) -> Result<(), JournalError> {
     match journal {
-        Some(journal) => journal.end(update.clone()).await,
-        None => Ok(()),
+        Some(journal) if is_repeatable => journal.end_soon(update.clone()),
+        Some(journal) => journal.end(update.clone()).await?,
+        None => {}
     }
+    Ok(())
 }

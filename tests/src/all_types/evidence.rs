@@ -7,6 +7,7 @@ use blockhouse_emulator::RunView;
 use serde_json::{Value, json};
 use std::fs;
 use std::path::Path;
+use std::time::Duration;
 use uuid::Uuid;
 
 /// What is still there, in words. Nothing of it may be once all runs are over.
@@ -54,6 +55,25 @@ impl AllTypes {
                 .collect(),
             leaks: self.leaks()?,
         })
+    }
+
+    /// Kills all that works for runs, as when the machine is gone, and waits until it is. No daemon may live.
+    ///
+    /// # Errors
+    /// If the system can't be asked.
+    pub async fn kill_all(&self) -> Result<()> {
+        loop {
+            let processes = Processes::now()?;
+            let left = processes.of(0, &self.state());
+            if left.is_empty() {
+                return Ok(());
+            }
+            for seen in left {
+                // It may have ended since.
+                let _ = seen.kill();
+            }
+            tokio::time::sleep(Duration::from_millis(2)).await;
+        }
     }
 
     /// Secrets in clear, at any moment: nowhere in the state directory, in the log or in arguments of processes, but for where

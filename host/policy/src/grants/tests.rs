@@ -60,6 +60,7 @@ fn nothing_is_granted_by_default() {
         assert!(grants.allows_run_document().is_err());
         assert!(grants.run_document(&target("https://example.com")).is_err());
         assert!(grants.terraform().is_err());
+        assert!(!grants.reach_outside());
         assert!(grants.secret_in_terraform("token").is_err());
         assert!(grants.allows_files().is_err());
         assert_eq!(grants.files(), None);
@@ -67,6 +68,19 @@ fn nothing_is_granted_by_default() {
         assert_eq!(*grants.limits(), Limits::default());
         assert_eq!(grants.excess(), []);
     }
+}
+
+#[test]
+fn whoever_may_send_requests_or_run_terraform_reaches_outside() {
+    let (requests, terraform) = (
+        http("\"a.example\""),
+        "[terraform]\nREASON\nverbs = [\"plan\"]\nrepositories = [\"*\"]\n",
+    );
+    assert!(grants(&requests).reach_outside() && grants(terraform).reach_outside());
+    assert!(under(&requests, &requests).reach_outside());
+    assert!(!under(&requests, terraform).reach_outside(), "neither of them is left");
+    let files = "[files]\nREASON\nwork = \"read-write\"\nquota_mib = 1\nquota_files = 1";
+    assert!(grants(files).allows_files().is_ok() && !grants(files).reach_outside());
 }
 
 #[test]

@@ -61,7 +61,7 @@ async fn state() -> TempDir {
     let sealed = KEY.public().seal_text(SECRET).unwrap();
     for name in ["claimed", "executing", "ended", "rejected", "settled"] {
         let run = journal.of(id(name));
-        run.claim(&document(name, &sealed)).await.unwrap();
+        run.claim(&document(name, &sealed)).written().await.unwrap();
         if name != "claimed" {
             let steps = ["first", "second"].map(|id| step(id, StepStatus::InProgress, None));
             run.steps(steps.into()).await.unwrap();
@@ -179,7 +179,7 @@ async fn what_programs_print_is_not_shown_if_it_can_not_be_redacted() {
     print(&state, "left", "0001-apply", SECRET);
     let (journal, _) = Journal::open(state.path(), &KEY, Config::default()).unwrap();
     let claim = document("foreign", "bm90IHNlYWxlZCB0byB1cw==");
-    journal.of(id("foreign")).claim(&claim).await.unwrap();
+    journal.of(id("foreign")).claim(&claim).written().await.unwrap();
     drop(journal);
     print(&state, "foreign", "0001-apply", SECRET);
     let inventory = Inventory::take(state.path(), &KEY).unwrap();
