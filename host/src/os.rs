@@ -60,6 +60,21 @@ pub use child::{Lifeline, limit_file_size, tie_to_us};
 #[cfg(windows)]
 pub use system::{Lifeline, limit_file_size, tie_to_us};
 
+#[cfg(target_os = "linux")]
+#[path = "os/linux_sync.rs"]
+mod sync;
+#[cfg(not(target_os = "linux"))]
+#[path = "os/other_sync.rs"]
+mod sync;
+
+/// Lets all that is in these directories survive a crash of the machine. Blocks.
+///
+/// # Errors
+/// If one is missing, or can't be written to the disk.
+pub fn sync_trees(roots: &[PathBuf]) -> std::io::Result<()> {
+    sync::sync_trees(roots)
+}
+
 pub mod processes;
 pub mod supervision;
 pub mod wall;

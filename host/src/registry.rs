@@ -40,7 +40,7 @@ impl Registry {
         file.write_all(bytes)?;
         file.as_file().sync_data()?;
         file.persist(path)?;
-        Ok(())
+        os::sync_directory(&self.directory)
     }
 
     /// The component with this digest. Blocks.

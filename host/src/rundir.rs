@@ -361,6 +361,10 @@ fn set_aside(from: &Path, kept: &Path) -> io::Result<()> {
             }
         }
     }
+    // Before the rest is removed.
+    for directory in [to.as_path(), kept] {
+        os::sync_directory(directory)?;
+    }
     tracing::error!(path = %to.display(), "a state that could not be saved is kept");
     Ok(())
 }

@@ -36,6 +36,10 @@ fn tried(point: CrashPoint, numbers: &[u32]) -> Vec<Pass> {
         // How many records are written at once, and how many reports there are, is a matter of time.
         CrashPoint::JournalAppended => BTreeSet::from([1, 2]),
         CrashPoint::ReportStepsWritten | CrashPoint::ReportAccepted => BTreeSet::from([1]),
+        // The verb that writes, too.
+        CrashPoint::OperationBegun | CrashPoint::OperationEnded => {
+            [first, Some(&WRITING), last].into_iter().flatten().copied().collect()
+        }
         _ => first.into_iter().chain(last).copied().collect(),
     };
     numbers.into_iter().map(|number| Pass { point, number }).collect()
@@ -50,7 +54,11 @@ async fn play_all(story: Story, gone: Gone) {
     };
     let mut broken = undeclared(story, &trace);
     let mut plays = JoinSet::new();
-    for point in story.passes() {
+    let points = match gone {
+        Gone::Process => story.passes(),
+        Gone::Power => story.passes_without_power(),
+    };
+    for point in points {
         for pass in tried(point, &trace.numbers(point)) {
             plays.spawn(async move {
                 let _turn = TURNS.acquire().await.unwrap();
@@ -165,6 +173,11 @@ async fn a_run_with_files_whose_machine_loses_power_goes_on_or_has_done_nothing(
 #[tokio::test(flavor = "multi_thread")]
 async fn a_github_run_whose_machine_loses_power_dispatches_once_or_has_done_nothing() {
     play_all(Story::Github, Gone::Power).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_apply_whose_machine_loses_power_loses_no_state_and_leaves_no_lock() {
+    play_all(Story::Apply, Gone::Power).await;
 }
 
 #[test]

@@ -45,7 +45,8 @@ pub enum Promise {
     GoesOn,
     /// As it would have ended anyway, which is as failed or as aborted.
     EndsTheSame,
-    /// As if nothing had happened; or as failed, if a request may have been carried out that must not be repeated. Its messages say so.
+    /// As if nothing had happened; or as failed, if a request may have been carried out that must not be repeated, or a program is gone.
+    /// Its messages say so.
     GoesOnOrFails,
     /// As failed, since nobody can know more; its messages say this (in lower case).
     Fails(&'static str),
@@ -56,6 +57,9 @@ pub enum Promise {
 }
 
 use CrashPoint as P;
+
+/// What a run says whose program is gone.
+pub const ENDED: &str = "ended by a signal";
 
 /// Before anything is claimed.
 const START: &[P] = &[P::JournalCarried, P::RecoveryCleaned, P::RecoveryBegun];
@@ -189,7 +193,7 @@ impl Story {
             P::ShimStarted | P::ShimStatusWritten => {
                 Promise::Fails("its supervisor was told to end")
             }
-            P::ShimClaimed | P::ShimProgramEnded => Promise::Fails("ended by a signal"),
+            P::ShimClaimed | P::ShimProgramEnded => Promise::Fails(ENDED),
             _ => match self {
                 Self::Aborted | Self::Refused => Promise::EndsTheSame,
                 _ => Promise::GoesOn,
@@ -200,7 +204,13 @@ impl Story {
 
 impl Story {
     /// Those that are also played with the power of the machine gone.
-    pub const WITHOUT_POWER: [Self; 3] = [Self::Manual, Self::Files, Self::Github];
+    pub const WITHOUT_POWER: [Self; 4] = [Self::Manual, Self::Files, Self::Github, Self::Apply];
+
+    /// The points at which power is lost: those of the daemon.
+    #[must_use]
+    pub fn passes_without_power(self) -> Vec<CrashPoint> {
+        self.passes().into_iter().filter(|point| !point.is_of_shim()).collect()
+    }
 
     /// How the run ends if the machine loses power there.
     #[must_use]
@@ -213,6 +223,12 @@ impl Story {
             _ if START.contains(&point) => Promise::GoesOn,
             _ if matches!(self, Self::Files | Self::Manual) && point != P::ClaimAnswered => {
                 Promise::GoesOnOrTimesOut
+            }
+            // Its program is gone with the machine, unless it had ended or there was none.
+            P::OperationBegun | P::ReportAccepted | P::ReportRegistered | P::ReportStepsWritten
+                if self == Self::Apply =>
+            {
+                Promise::GoesOnOrFails
             }
             _ => self.promise(point),
         }
@@ -239,14 +255,14 @@ pub fn table() -> String {
     let mut text = row(heads);
     text.push_str(&row(rule));
     for point in CrashPoint::ALL {
-        let cell =
-            |story: Story, promise: fn(Story, P) -> Promise| match story.passes().contains(point) {
-                true => promise(story, *point).to_string(),
-                false => String::new(),
-            };
+        let cell = |passes: Vec<P>, promise: Promise| match passes.contains(point) {
+            true => promise.to_string(),
+            false => String::new(),
+        };
         let place = [format!("`{}`", point.name()), point.stands().to_owned()];
-        let killed = Story::ALL.map(|story| cell(story, Story::promise));
-        let powerless = Story::WITHOUT_POWER.map(|story| cell(story, Story::promise_without_power));
+        let killed = Story::ALL.map(|story| cell(story.passes(), story.promise(*point)));
+        let powerless = Story::WITHOUT_POWER
+            .map(|story| cell(story.passes_without_power(), story.promise_without_power(*point)));
         text.push_str(&row(place.into_iter().chain(killed).chain(powerless).collect()));
     }
     // A cell of nothing.

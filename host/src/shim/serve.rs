@@ -10,7 +10,7 @@ use crate::confine::{ConfineError, Group, Prepared};
 use crate::crash::{self, CrashPoint};
 use crate::excerpt::clip;
 use crate::os::processes::Identity;
-use crate::os::{processes, supervision};
+use crate::os::{self, processes, supervision};
 use crate::process::{Running, Supervised};
 use crate::telemetry::chain;
 use std::fmt;
@@ -64,6 +64,8 @@ pub fn serve(directory: &Path) -> Result<(), ShimError> {
     }
     crash::point(CrashPoint::ShimClaimed);
     let started = status.started;
+    let mut places = spec.confinement.write.clone();
+    places.push(directory.to_owned());
     let end = match start(&records, &mut status, &mut spec, confined) {
         Ok((program, reserve)) => {
             let tree = Tree::here(group.clone());
@@ -79,6 +81,11 @@ pub fn serve(directory: &Path) -> Result<(), ShimError> {
     };
     remove(group.as_ref());
     crash::point(CrashPoint::ShimProgramEnded);
+    // An end that is on the disk without what the program has left would be worse than none: what comes next would work on half of it.
+    // SECURITY: e2e::crash_points::an_apply_whose_machine_loses_power_loses_no_state_and_leaves_no_lock
+    if let Err(error) = os::sync_trees(&places) {
+        note(format_args!("what the program has left may not survive a loss of power: {error}"));
+    }
     let written = write_end(&records, &end);
     crash::point(CrashPoint::ShimEndWritten);
     tell_begun();

@@ -7,7 +7,7 @@ use crate::all_text;
 use anyhow::{Context as _, Result, ensure};
 use blockhouse::crash::{self, CrashPoint, Pass};
 use blockhouse_emulator::{Behavior, Fault, Gate, Route, RunState, RunView, Status};
-use blockhouse_tests::crash_matrix::{Promise, Story};
+use blockhouse_tests::crash_matrix::{ENDED, Promise, Story};
 use blockhouse_tests::{AllTypes, Block, Kind, Process, patience};
 use serde_json::json;
 use std::fs;
@@ -413,10 +413,11 @@ impl Scene {
         wrong
     }
 
-    /// How the run may end if a request must not be repeated.
+    /// How the run may end if a request must not be repeated, or a program is gone.
     fn honest(&self, run: &RunView) -> Option<RunState> {
+        let why = if self.kind == Kind::Terraform { ENDED } else { "request" };
         let may_fail = self.may_change.load(Ordering::Relaxed) && run.state == RunState::Failed;
-        (may_fail && all_text(run).to_lowercase().contains("request")).then_some(RunState::Failed)
+        (may_fail && all_text(run).to_lowercase().contains(why)).then_some(RunState::Failed)
     }
 
     fn wrong_effects(&self, promise: Promise, run: &RunView) -> Vec<String> {
@@ -439,14 +440,12 @@ impl Scene {
         if made > 1 || unmade > 1 {
             wrong.push(format!("the resource was made {made} times and unmade {unmade} times"));
         }
-        match (self.story, promise) {
-            (
-                Story::Apply | Story::ApplyAgain | Story::Refused,
-                Promise::EndsTheSame | Promise::GoesOn,
-            ) => {
+        let is_whole = has_succeeded || matches!(promise, Promise::EndsTheSame | Promise::GoesOn);
+        match self.story {
+            Story::Apply | Story::ApplyAgain | Story::Refused if is_whole => {
                 wrong.extend(all.wrong_state(block, Some(SIZE)));
             }
-            (Story::Destroy, Promise::EndsTheSame | Promise::GoesOn) => {
+            Story::Destroy if is_whole => {
                 wrong.extend(all.wrong_state(block, None));
             }
             _ => {

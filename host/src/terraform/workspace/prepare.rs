@@ -5,6 +5,7 @@ use crate::git::{
     Checkout, GitError, HttpsCredentials, Limits, Repository, RepositoryUrl, RevisionKind,
     Transport, Transports,
 };
+use crate::os;
 use crate::telemetry::chain;
 use crate::terraform::answer::{CheckoutError, OperationError, StateFate, ToolFailure};
 use crate::terraform::command::{FETCHED_PLAN, OWN_PLAN, SEALED_PLAN};
@@ -102,6 +103,13 @@ impl Workspace {
                 ))
             })?;
         }
+        // Whoever finds the answer after a loss of power must find the sources: half of a configuration would unmake the other half.
+        // SECURITY: e2e::crash_points::an_apply_whose_machine_loses_power_loses_no_state_and_leaves_no_lock
+        let work = self.assignment.paths.work.clone();
+        let synced = files::blocking(move || os::sync_trees(&[work])).await;
+        synced.map_err(|error| {
+            CheckoutError::Fault(format!("failed to write the sources to the disk: {error}"))
+        })?;
         self.tree = Some(checkout.tree.clone());
         let answer = CheckedOut::of(&checkout);
         write_record(call, Some(answer)).await.map_err(fault)?;
@@ -201,7 +209,7 @@ impl Workspace {
         let (key, known) = (source.private_key.clone(), source.known_host.clone());
         let written = tokio::task::spawn_blocking(move || {
             let fault = |error: io::Error| GitError::Fault(error.to_string());
-            drop(crate::os::create_private_directory(&directory).map_err(fault)?);
+            drop(os::create_private_directory(&directory).map_err(fault)?);
             let command = git.ssh_command(key.as_ref(), known.as_ref(), &directory)?;
             if let Some(user) = user {
                 files::give_all(&directory, user).map_err(fault)?;
