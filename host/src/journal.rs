@@ -254,13 +254,12 @@ impl RunJournal {
         self.writer.sync(&self.run).written().await
     }
 
-    /// Writes down which steps meshStack is told of, and how far each has got. Survives a crash of the daemon at once, and soon one of the
-    /// machine.
+    /// Writes down durably which steps meshStack is told of, and how far each has got, before it is.
     ///
     /// # Errors
     /// [`JournalError`] if it can't be written.
     pub async fn steps(&self, steps: Vec<Step>) -> Result<(), JournalError> {
-        self.writer.append(&self.run, Record::Steps { steps }).written().await
+        self.writer.append_durably(&self.run, Record::Steps { steps }).written().await
     }
 
     /// Writes down the final status durably, before meshStack is told: from here on it is decided.
