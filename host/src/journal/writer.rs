@@ -25,8 +25,8 @@ const SEGMENT_BYTES: u64 = 4 << 20;
 const BATCH_MAX: usize = 256;
 
 /// How long a record may be written and not yet be on the disk if nobody waits for that. It costs a run that the machine loses power within
-/// this time after its claim; less would be a sync for each run.
-const SYNC_WITHIN: Duration = Duration::from_millis(5);
+/// this time after its claim, before it has done anything; with less, a sync for each few runs would take what not waiting has won.
+const SYNC_WITHIN: Duration = Duration::from_millis(20);
 
 /// How long until what the disk did not take is tried again if nothing else is written meanwhile.
 const TRY_AGAIN: Duration = Duration::from_secs(1);
