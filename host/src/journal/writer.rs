@@ -267,30 +267,31 @@ impl Log {
 
     fn write(&mut self, batch: &[Encoded], sync: bool) -> Result<(), JournalError> {
         // Given back below; after an error the next batch begins another segment.
-        let segment = self.segment.take();
-        let mut segment = match segment {
-            Some(mut full) if full.length() >= SEGMENT_BYTES => {
-                full.sync()?;
-                self.unsynced.clear();
-                self.rotate()?
+        let (mut segment, is_new) = match self.segment.take() {
+            Some(segment) if segment.length() < SEGMENT_BYTES => (segment, false),
+            full => {
+                if let Some(mut full) = full {
+                    full.sync()?;
+                    self.unsynced.clear();
+                }
+                (self.rotate()?, true)
             }
-            Some(segment) => segment,
-            None => self.rotate()?,
         };
-        let mut frames = Vec::new();
-        for record in batch {
-            frames.extend(segment.frame(&record.content)?);
+        if let Err(error) = append(&mut segment, batch, sync) {
+            if is_new {
+                // Nothing is in it, and there would be one more for each try.
+                let _ = fs::remove_file(segment.path());
+                self.segments.remove(&self.number);
+            }
+            return Err(error);
         }
-        segment.append(&frames, sync)?;
+        self.segment = Some(segment);
         if sync {
             self.unsynced.clear();
         }
-        if !frames.is_empty() {
-            crash::point(CrashPoint::JournalAppended);
-        }
-        self.segment = Some(segment);
         Ok(())
     }
+
     /// Begins the next segment.
     fn rotate(&mut self) -> Result<frames::Writer, JournalError> {
         self.number += 1;
@@ -338,6 +339,18 @@ impl Log {
             }
         }
     }
+}
+
+fn append(segment: &mut frames::Writer, batch: &[Encoded], sync: bool) -> Result<(), JournalError> {
+    let mut frames = Vec::new();
+    for record in batch {
+        frames.extend(segment.frame(&record.content)?);
+    }
+    segment.append(&frames, sync)?;
+    if !frames.is_empty() {
+        crash::point(CrashPoint::JournalAppended);
+    }
+    Ok(())
 }
 
 #[cfg(test)]
