@@ -281,7 +281,7 @@ impl Tape {
         self.lock().recall_answer(request)
     }
 
-    /// Records a live exchange. A request that is not `repeatable` is on the disk before it is sent.
+    /// Records a live exchange. A request that is not `repeatable` is on the disk before it is sent, and its answer before anybody knows it.
     ///
     /// # Errors
     /// [`TapeError`]: the request was not sent.
@@ -301,8 +301,8 @@ impl Tape {
         }
         let answer = self.wait(live).await;
         self.note(Entry::Answered(request, answer.clone()));
-        // Nobody could ask again what was answered to a request that is not sent again. If it can't be written it stays in memory, and is
-        // written with what must be.
+        // Nobody can ask again what was answered to a request that is not sent again. What can't be written stays in memory, and is written
+        // with what must be.
         if let Err(error) = self.flush(!repeatable).await {
             tracing::warn!(error = %chain(&error), "the answer to a request can't be written down yet");
         }
