@@ -1,15 +1,10 @@
 //! Disks that fill up or turn read-only under the daemon's state.
 
-use crate::{assert_ended, emulator};
-use blockhouse::journal;
-use blockhouse::run::RunId;
-use blockhouse::unseal::PrivateKey;
+use crate::{assert_ended, emulator, until_decided};
 use blockhouse_emulator::{Emulator, Fault, Gate, Route, RunSpec, RunState};
-use blockhouse_tests::{FailingDisk, PRIVATE_KEY, Process, SmallDisk, patience};
-use secrecy::SecretString;
+use blockhouse_tests::{FailingDisk, Process, SmallDisk, patience};
 use serde_json::json;
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
 use std::time::Duration;
 use tempfile::TempDir;
 use uuid::Uuid;
@@ -76,23 +71,6 @@ async fn until_ready_says(daemon: &Process, status: u16, word: &str) {
     if tokio::time::timeout(patience(), waited).await.is_err() {
         panic!("never {status} with `{word}`, but {:?}:\n{}", ready(daemon).await, daemon.log());
     }
-}
-
-/// Waits until the end of a run is on the disk: nothing but that keeps a run that can do nothing outside.
-async fn until_kept(disk: &FailingDisk, run: &Uuid) {
-    let key = Arc::new(PrivateKey::from_pem(&SecretString::from(PRIVATE_KEY)).unwrap());
-    let id = RunId::parse(&run.to_string()).unwrap();
-    let is_written = || {
-        let seen = journal::look(&disk.seen_from_here(), &key).unwrap();
-        seen.runs.get(&id).is_some_and(|history| history.end.is_some())
-    };
-    let waited = async {
-        while !is_written() {
-            tokio::time::sleep(Duration::from_millis(5)).await;
-        }
-    };
-    tokio::time::timeout(patience(), waited).await.unwrap();
-    disk.sync().unwrap();
 }
 
 /// Waits until it was tried again to claim, in vain.
@@ -166,7 +144,8 @@ async fn a_disk_that_turns_read_only_stops_claims_and_loses_nothing() {
     let decided = given.emulator.enqueue(RunSpec::manual());
     given.emulator.script_for_run(Route::Update, &decided, Fault::Hold(gate.clone()), 1);
     daemon.until(gate.reached(1)).await.unwrap();
-    until_kept(&disk, &decided).await;
+    until_decided(&disk.seen_from_here(), &decided).await;
+    disk.sync().unwrap();
     disk.fail().unwrap();
     until_ready_says(&daemon, 503, "the journal can't be written").await;
     let waiting = given.emulator.enqueue(RunSpec::manual());

@@ -41,8 +41,14 @@ mod terraform;
 mod terraform_walls;
 mod terraform_workspace;
 
+use blockhouse::journal;
+use blockhouse::run::RunId;
+use blockhouse::unseal::PrivateKey;
 use blockhouse_emulator::{Emulator, RunState, RunView, Status};
-use blockhouse_tests::{API_KEY, CERTIFICATE, patience};
+use blockhouse_tests::{API_KEY, CERTIFICATE, PRIVATE_KEY, patience};
+use secrecy::SecretString;
+use std::path::Path;
+use std::time::Duration;
 use uuid::Uuid;
 
 /// An emulator that seals to the test key and accepts the test API key.
@@ -69,6 +75,22 @@ async fn abort_and_be_heard(emulator: &Emulator, id: &Uuid) {
     let heard = emulator
         .wait_until(patience(), |view| view.run(id).is_some_and(|run| run.updates >= before + 2));
     heard.await.expect("the daemon hears of the abort");
+}
+
+/// Waits until a run's final status is in the journal of this state directory: of a run that can do nothing outside, meshStack may hear before.
+async fn until_decided(state: &Path, id: &Uuid) {
+    let key = PrivateKey::from_pem(&SecretString::from(PRIVATE_KEY)).expect("a key");
+    let id = RunId::parse(&id.to_string()).expect("an id");
+    let is_decided = || {
+        let seen = journal::look(state, &key).expect("the journal can be read");
+        seen.runs.get(&id).is_some_and(|history| history.end.is_some())
+    };
+    let decided = async {
+        while !is_decided() {
+            tokio::time::sleep(Duration::from_millis(5)).await;
+        }
+    };
+    tokio::time::timeout(patience(), decided).await.expect("the final status is written");
 }
 
 /// All that the run's user or operator can read.

@@ -4,7 +4,7 @@ mod rejected;
 #[cfg(target_os = "linux")]
 mod terraform;
 
-use crate::{assert_ended, emulator};
+use crate::{assert_ended, emulator, until_decided};
 use blockhouse_emulator::{Emulator, Fault, Gate, InputType, Reach, Route, RunSpec, RunState};
 use blockhouse_tests::{Leaks, Process, patience};
 use serde_json::{Value, json};
@@ -71,6 +71,7 @@ impl Scene {
         let id = self.emulator.enqueue(spec);
         self.emulator.script_for_run(Route::Update, &id, Fault::Hold(gate.clone()), 1);
         self.daemon.until(gate.reached(1)).await.unwrap();
+        until_decided(&self.directory.path().join("state"), &id).await;
         self.daemon.kill().unwrap();
         id
     }

@@ -1,6 +1,6 @@
 //! Draining, aborting, crashing and starting again, with the program as a process.
 
-use crate::{all_text, assert_ended, emulator};
+use crate::{all_text, assert_ended, emulator, until_decided};
 use blockhouse_emulator::{Fault, Gate, Route, RunSpec, RunState};
 use blockhouse_tests::{Component, Process, Runner, patience};
 use serde_json::json;
@@ -71,6 +71,7 @@ async fn a_final_status_that_a_crash_kept_from_meshstack_is_delivered_by_the_nex
         .sensitive_input("password", blockhouse_emulator::InputType::String, "hunter2");
     let id = emulator.enqueue(spec);
     process.until(gate.reached(1)).await.unwrap();
+    until_decided(&directory.path().join("state"), &id).await;
     process.kill().unwrap();
     for entry in std::fs::read_dir(directory.path().join("state/journal")).unwrap() {
         let bytes = std::fs::read(entry.unwrap().path()).unwrap();
