@@ -41,7 +41,7 @@ mod terraform;
 mod terraform_walls;
 mod terraform_workspace;
 
-use blockhouse::journal;
+use blockhouse::journal::{self, History};
 use blockhouse::run::RunId;
 use blockhouse::unseal::PrivateKey;
 use blockhouse_emulator::{Emulator, RunState, RunView, Status};
@@ -79,18 +79,24 @@ async fn abort_and_be_heard(emulator: &Emulator, id: &Uuid) {
 
 /// Waits until a run's final status is in the journal of this state directory: of a run that can do nothing outside, meshStack may hear before.
 async fn until_decided(state: &Path, id: &Uuid) {
+    until_kept(state, id, |history| history.is_some_and(|history| history.end.is_some())).await;
+}
+
+/// Waits until the journal of this state directory needs a run no more, likewise.
+async fn until_settled(state: &Path, id: &Uuid) {
+    until_kept(state, id, |history| history.is_none()).await;
+}
+
+async fn until_kept(state: &Path, id: &Uuid, is_it: impl Fn(Option<&History>) -> bool) {
     let key = PrivateKey::from_pem(&SecretString::from(PRIVATE_KEY)).expect("a key");
     let id = RunId::parse(&id.to_string()).expect("an id");
-    let is_decided = || {
-        let seen = journal::look(state, &key).expect("the journal can be read");
-        seen.runs.get(&id).is_some_and(|history| history.end.is_some())
-    };
-    let decided = async {
-        while !is_decided() {
+    let kept = async {
+        let seen = || journal::look(state, &key).expect("the journal can be read");
+        while !is_it(seen().runs.get(&id)) {
             tokio::time::sleep(Duration::from_millis(5)).await;
         }
     };
-    tokio::time::timeout(patience(), decided).await.expect("the final status is written");
+    tokio::time::timeout(patience(), kept).await.expect("it is written");
 }
 
 /// All that the run's user or operator can read.

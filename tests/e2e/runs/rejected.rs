@@ -1,7 +1,7 @@
 //! Final statuses that meshStack rejects for good.
 
 use super::{SECRET, Scene, TOKEN};
-use crate::{assert_ended, emulator};
+use crate::{assert_ended, emulator, until_settled};
 use blockhouse::daemon::Stopped;
 use blockhouse_emulator::{Fault, InputType, Route, RunSpec, RunState};
 use blockhouse_tests::{Leaks, Runner, patience};
@@ -121,6 +121,7 @@ async fn rejected() -> (Scene, uuid::Uuid) {
         }
     };
     tokio::time::timeout(patience(), waited).await.unwrap();
+    until_settled(&state, &next).await;
     scene.daemon.kill().unwrap();
     (scene, id)
 }
