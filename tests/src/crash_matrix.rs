@@ -200,9 +200,7 @@ impl Story {
             },
         }
     }
-}
 
-impl Story {
     /// Those that are also played with the power of the machine gone.
     pub const WITHOUT_POWER: [Self; 4] = [Self::Manual, Self::Files, Self::Github, Self::Apply];
 

@@ -95,18 +95,7 @@ impl Writer {
         runs: &BTreeMap<RunId, History>,
     ) -> Result<Self, JournalError> {
         let number = segments_in(&directory)?.last().map_or(0, |(number, _)| *number);
-        let mut log = Log {
-            directory,
-            runner,
-            health,
-            segment: None,
-            number,
-            segments,
-            kept: BTreeMap::new(),
-            unsynced: Vec::new(),
-            owed: Vec::new(),
-            due: None,
-        };
+        let mut log = Log::new(directory, runner, health, (number, segments));
         // A disk that can't be written must be known before the first claim.
         log.carry_over(runs)?;
         log.remove_settled();
@@ -201,6 +190,27 @@ impl Order {
 }
 
 impl Log {
+    /// With nothing written; the number of the last segment, and the segments that there are.
+    fn new(
+        directory: PathBuf,
+        runner: Arc<PublicKey>,
+        health: Health,
+        (number, segments): (u64, BTreeMap<u64, Old>),
+    ) -> Self {
+        Self {
+            directory,
+            runner,
+            health,
+            segment: None,
+            number,
+            segments,
+            kept: BTreeMap::new(),
+            unsynced: Vec::new(),
+            owed: Vec::new(),
+            due: None,
+        }
+    }
+
     /// Writes what is ordered until nobody can order any more. What arrives during a write is one batch.
     fn serve(&mut self, inbox: &Inbox<Order>) {
         let reading = Reading(inbox);

@@ -1,23 +1,24 @@
 use super::*;
 use crate::journal::record::replay;
 use crate::journal::tests::KEY;
+#[cfg(unix)]
 use std::fs::File;
 use std::path::Path;
 
 fn log(directory: &Path) -> Log {
-    let mut log = Log {
-        directory: directory.to_owned(),
-        runner: Arc::clone(KEY.public()),
-        health: Health::default(),
-        segment: None,
-        number: 0,
-        segments: BTreeMap::new(),
-        kept: BTreeMap::new(),
-        unsynced: Vec::new(),
-        owed: Vec::new(),
-        due: None,
-    };
+    let runner = Arc::clone(KEY.public());
+    let earlier = (0, BTreeMap::new());
+    let mut log = Log::new(directory.to_owned(), runner, Health::default(), earlier);
     log.carry_over(&BTreeMap::new()).unwrap();
+    log
+}
+
+/// The same on a disk that takes whatever is written, and can't be synced.
+#[cfg(unix)]
+fn log_that_is_lost(directory: &Path) -> Log {
+    let mut log = log(directory);
+    let null = File::options().write(true).open("/dev/null").unwrap();
+    log.segment.as_mut().unwrap().replace_file(null);
     log
 }
 
@@ -67,10 +68,7 @@ async fn what_nobody_waits_for_is_synced_in_time_whatever_comes_meanwhile() {
 #[tokio::test]
 async fn what_was_written_and_can_not_be_synced_is_written_again() {
     let directory = tempfile::tempdir().unwrap();
-    let mut log = log(directory.path());
-    // It takes whatever is written, and can't be synced.
-    let null = File::options().write(true).open("/dev/null").unwrap();
-    log.segment.as_mut().unwrap().replace_file(null);
+    let mut log = log_that_is_lost(directory.path());
     let (first, written) = claim("a");
     log.carry_out(vec![first], false);
     written.written().await.unwrap();
@@ -89,9 +87,7 @@ async fn what_was_written_and_can_not_be_synced_is_written_again() {
 #[tokio::test]
 async fn the_segment_that_is_full_is_synced_before_the_next_one_is_begun() {
     let directory = tempfile::tempdir().unwrap();
-    let mut log = log(directory.path());
-    let null = File::options().write(true).open("/dev/null").unwrap();
-    log.segment.as_mut().unwrap().replace_file(null);
+    let mut log = log_that_is_lost(directory.path());
     let document = "x".repeat(usize::try_from(SEGMENT_BYTES).unwrap()).into();
     let (first, written) = order("a", Some(Record::Claim { document, at: None }), false);
     log.carry_out(vec![first], false);
